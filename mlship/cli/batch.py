@@ -1,0 +1,3 @@
+"""`mlship batch`."""
+def batch() -> None:
+    """Batch."""

@@ -1,0 +1,3 @@
+"""`mlship export`."""
+def export() -> None:
+    """Export."""

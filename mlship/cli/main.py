@@ -1,0 +1,113 @@
+"""The `mlship` command: its three subcommands and the one boundary at which errors become exit codes.
+
+Nothing heavy is imported here or in the command modules' heads, so that `mlship --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from mlship import __version__
+from mlship.cli.batch import batch
+from mlship.cli.console import Console
+from mlship.cli.export import export
+from mlship.cli.serve import serve
+from mlship.errors import MlshipError, Stopped, exit_code_of
+
+_BUG_HINT = "This is a bug of mlship. Run the command again with -v and report what it prints."
+
+app = typer.Typer(
+    name="mlship",
+    help="Take a trained model to production, in batch or in real time, from one proven ONNX file.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command()(export)
+app.command()(batch)
+app.command()(serve)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlship {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a subcommand."""
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line.
+
+    Args:
+        argv: The arguments after the program's name.
+
+    Returns:
+        The exit code.
+    """
+    console = Console(json=_asks_for_json(argv))
+    try:
+        code = app(args=argv, prog_name="mlship", standalone_mode=False, obj=console, auto_envvar_prefix="MLSHIP")
+    except MlshipError as error:
+        if console.verbose:
+            console.trace(traceback.format_exc())
+        return _failed(console, exit_code_of(error), error)
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        if _is_usage_error(error):
+            return _usage(console, error)
+        if console.verbose:
+            console.trace(traceback.format_exc())
+        return _failed(console, 1, MlshipError(f"{type(error).__name__}: {error}", hint=_BUG_HINT))
+    return code if isinstance(code, int) else 0
+
+
+def _asks_for_json(argv: list[str]) -> bool:
+    """Whether --json stands among the options; needed before parsing, as parsing itself may fail."""
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in options
+
+
+def _is_usage_error(error: Exception) -> bool:
+    """Typer carries its own copy of Click, whose classes are not public: its errors know how to format themselves."""
+    return hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2
+
+
+def _usage(console: Console, error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message(), err=True)
+        return 2
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "mlship"
+    problem = MlshipError(error.format_message(), hint=f"See: {command} --help", code="usage")
+    return _failed(console, 2, problem)
+
+
+def _failed(console: Console, code: int, error: MlshipError) -> int:
+    console.error(error)
+    if console.json:
+        console.result(
+            {
+                **error.facts,
+                "status": "stopped" if isinstance(error, Stopped) else "failed",
+                "exit_code": code,
+                "error": {"code": error.code, "message": error.message, "hint": error.hint},
+            }
+        )
+    return code

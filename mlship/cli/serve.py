@@ -1,0 +1,3 @@
+"""`mlship serve`."""
+def serve() -> None:
+    """Serve."""

@@ -1,0 +1,131 @@
+"""Files: written whole or not at all, digested, and locked against a second run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from mlship.errors import OutputFailed, OutputLocked
+
+_BLOCK = 1 << 20
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file as 64 hexadecimal digits, reading it in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def publish(part: Path, final: Path) -> None:
+    """Move a finished file to its final name so that a crash leaves the old one or the new one.
+
+    The file is flushed to the disk before the rename and its directory after it.
+
+    Raises:
+        OutputFailed: The system refused; the final name is untouched.
+    """
+    try:
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.replace(final)
+        _sync_directory(final.parent)
+    except OSError as error:
+        raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
+
+
+def _sync_directory(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a directory, and its rename is already durable
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write bytes under a name so that nobody ever sees half of them.
+
+    Raises:
+        OutputFailed: The system refused; an older file of that name is whole.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        hint = None if path.parent.is_dir() else f"Make the folder first: mkdir -p '{path.parent}'"
+        raise OutputFailed(f"'{path}' could not be written: {error.strerror or error}.", hint=hint) from error
+    part = Path(name)
+    try:
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            part.chmod(0o666 & ~current_umask())  # mkstemp makes 0600; the user's umask decides instead
+        except OSError as error:
+            raise OutputFailed(f"'{path}' could not be written: {error.strerror or error}.") from error
+        publish(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def current_umask() -> int:
+    """Return the process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file for the length of a `with` block.
+
+    The system drops the lock when the process dies, also by SIGKILL, so a lock never goes stale.
+
+    Args:
+        path: The lock file; made when absent, and left behind.
+        what: The thing being guarded, quoted in the error.
+
+    Raises:
+        OutputLocked: Another process holds it.
+        OutputFailed: The lock file cannot be made.
+    """
+    try:
+        stream = path.open("a+b")
+    except OSError as error:
+        raise OutputFailed(f"'{what}' could not be written: {error.strerror or error}.") from error
+    with stream:
+        if not _try_lock(stream):
+            raise OutputLocked(
+                f"Another run of mlship is writing '{what}'.", hint="Wait for it to end, or write elsewhere with -o."
+            )
+        yield
+
+
+def _try_lock(stream: IO[bytes]) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return _try_lock_windows(stream)
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _try_lock_windows(stream: IO[bytes]) -> bool:
+    import importlib
+
+    msvcrt = importlib.import_module("msvcrt")
+    try:
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""How far two models' answers lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlship.model.signature import Output
+from mlship.model.values.codes import Array
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference between the answers of two models to the same rows.
+
+    Attributes:
+        rows: Number of rows compared.
+        labels_differ: Rows in which a label, or any value that is no number, is not the same.
+        largest: The largest |a - b| / (largest |original| in that output column); infinite where one is a
+            number and the other is not.
+        column: The output column in which `largest` was found, or None when all is equal.
+        row: The first row that differs most, or None.
+    """
+
+    rows: int
+    labels_differ: int = 0
+    largest: float = 0.0
+    column: str | None = None
+    row: int | None = None
+
+    def within(self, tolerance: float) -> bool:
+        """Tell whether every label agrees and no number differs by more than the tolerance."""
+        return self.labels_differ == 0 and self.largest <= tolerance
+
+
+def difference(
+    outputs: Sequence[Output], original: Mapping[str, Array], other: Mapping[str, Array], rows: int
+) -> Difference:
+    """Compare two sets of output columns.
+
+    Args:
+        outputs: The columns and what they mean; `label` columns must be the same, others may differ by rounding.
+        original: Arrays [rows] of the original.
+        other: Arrays [rows] of the model compared with it.
+        rows: Number of rows.
+    """
+    unequal = np.zeros(rows, dtype=np.bool_)
+    largest, column, row = 0.0, None, None
+    for output in outputs:
+        ours, theirs = original[output.name], other[output.name]
+        if output.meaning == "label" or output.dtype != "float64":
+            unequal |= _unequal(ours, theirs)
+            continue
+        apart = _relative(ours.astype(np.float64), theirs.astype(np.float64))
+        if len(apart) and apart.max() > largest:
+            row = int(apart.argmax())
+            largest, column = float(apart[row]), output.name
+    if unequal.any() and column is None:
+        row = int(unequal.argmax())
+    return Difference(rows, int(unequal.sum()), largest, column, row)
+
+
+def _unequal(a: Array, b: Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    both_nan = np.zeros(len(a), dtype=np.bool_)
+    if a.dtype.kind == "f" and b.dtype.kind == "f":
+        both_nan = np.isnan(a) & np.isnan(b)  # type: ignore[call-overload]
+    return np.asarray((a != b) & ~both_nan, dtype=np.bool_)
+
+
+def _relative(a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple[int], np.dtype[np.float64]]) -> (
+    np.ndarray[tuple[int], np.dtype[np.float64]]
+):
+    finite = np.isfinite(a)
+    scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(a - b) / scale
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    apart[same] = 0.0
+    apart[~same & ~(finite & np.isfinite(b))] = np.inf
+    return apart

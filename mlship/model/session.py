@@ -1,0 +1,240 @@
+"""The one small interface on which batch, serve, streams, Spark and functions stand.
+
+A session cannot cross a process border, its spec can: every process is given a `SessionSpec`, calls
+`open_session` and then `predict`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlship.errors import ModelRefused, UsageError
+from mlship.model import foreign
+from mlship.model.artifact import Artifact, Card, RowPlan, read_artifact
+from mlship.model.compare import Difference, difference
+from mlship.model.signature import NULL_TEXT, Output, Signature, Tensor
+from mlship.model.values.codes import Array
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_OUTPUT_ARRAYS = {"float64": np.float64, "int64": np.int64, "bool": np.bool_, "string": object}
+
+
+@dataclass(frozen=True)
+class SessionSpec:
+    """What a process needs to open a session; picklable.
+
+    Attributes:
+        model: Path of the ONNX file, or its bytes.
+    """
+
+    model: Path | bytes
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of the golden rows.
+
+    Attributes:
+        rows: How many were replayed; 0 for a model without golden rows.
+        agrees: Whether all answers lay within the tolerance.
+        warning: What to tell the user when the model is used all the same, or None.
+    """
+
+    rows: int
+    agrees: bool
+    warning: str | None = None
+
+
+class Session:
+    """A model that is open for work.
+
+    Not to be shared across a fork. `predict` may be called from several threads.
+
+    Attributes:
+        card: The model's metadata; for a foreign file made from its graph.
+        digest: The artifact's digest.
+        proven: Whether the file carries a proof of equality with an original.
+        replay: What came of the golden rows.
+    """
+
+    def __init__(self, runtime: onnxruntime.InferenceSession, artifact: Artifact, card: Card) -> None:
+        self.card = card
+        self.digest = artifact.digest
+        self.proven = artifact.card is not None and artifact.card.parity is not None
+        self.replay = Replay(0, agrees=True)
+        self._runtime = runtime
+        self._source = artifact.source
+        self._tensors = list(dict.fromkeys(output.tensor for output in card.signature.outputs))
+
+    @property
+    def signature(self) -> Signature:
+        """The model's columns."""
+        return self.card.signature
+
+    def predict(self, columns: Mapping[str, Array]) -> dict[str, Array]:
+        """Score rows.
+
+        Args:
+            columns: An array [rows] for each input column, as `model.values` makes them.
+
+        Returns:
+            An array [rows] for each output column: float64, int64, bool, or object holding str.
+
+        Raises:
+            ModelRefused: The runtime failed on rows that the signature accepts.
+        """
+        rows = len(next(iter(columns.values())))
+        if rows == 0:
+            return {output.name: np.empty(0, dtype=_OUTPUT_ARRAYS[output.dtype]) for output in self.signature.outputs}
+        feeds = {tensor.name: _feed(self.signature, tensor, columns, rows) for tensor in self.signature.tensors}
+        raw = self._call(feeds, rows, self.card.rows)
+        return {output.name: _output(output, raw[output.tensor], rows) for output in self.signature.outputs}
+
+    def _call(self, feeds: dict[str, Array], rows: int, plan: RowPlan) -> dict[str, Array]:
+        size = plan.fixed or -(-rows // plan.multiple) * plan.multiple
+        parts = [
+            self._run({name: _padded(values[start : start + size], size) for name, values in feeds.items()})
+            for start in range(0, rows, size)
+        ]
+        if len(parts) == 1:
+            return {name: values[:rows] for name, values in parts[0].items()}
+        return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
+
+    def _run(self, feeds: dict[str, Array]) -> dict[str, Array]:
+        try:
+            return dict(zip(self._tensors, self._runtime.run(self._tensors, feeds), strict=True))
+        except Exception as error:  # the runtime's own exception types are not public
+            raise ModelRefused(
+                f"{self._source} failed in onnxruntime: {_first_line(error)}", code="runtime_failed"
+            ) from error
+
+
+def open_session(spec: SessionSpec) -> Session:
+    """Open a model for work and replay its golden rows.
+
+    One thread and no spinning: parallelism is across chunks and requests, and one thread adds in one order.
+
+    Raises:
+        UsageError: There is no such file.
+        ModelRefused: The file is refused by `read_artifact`, does not load, or answers its golden rows
+            differently; with MLSHIP_GOLDEN=warn the last only sets `replay.warning`.
+    """
+    artifact = read_artifact(spec.model)
+    if artifact.card is None:
+        data, labels = foreign.without_zipmap(artifact.data)
+        runtime = _runtime(data, artifact.source)
+        card = foreign.card_of(runtime, labels, spec.model if isinstance(spec.model, Path) else None, artifact.digest)
+    else:
+        runtime, card = _runtime(artifact.data, artifact.source), artifact.card
+        _check_tensors(runtime, card.signature, artifact.source)
+    session = Session(runtime, artifact, card)
+    session.replay = replay_golden(session)
+    return session
+
+
+def replay_golden(session: Session) -> Replay:
+    """Score the golden rows and compare.
+
+    Raises:
+        ModelRefused: The answers differ and MLSHIP_GOLDEN is not `warn`.
+        UsageError: MLSHIP_GOLDEN has another value.
+    """
+    golden = session.card.golden
+    if golden is None:
+        return Replay(0, agrees=True)
+    found = difference(session.signature.outputs, golden.outputs, session.predict(golden.inputs), golden.rows)
+    if found.within(golden.tolerance):
+        return Replay(golden.rows, agrees=True)
+    message = f"{session._source} no longer answers as its original did: {_describe(found)}. {_versions(session.card)}"
+    mode = os.environ.get("MLSHIP_GOLDEN", "refuse")
+    if mode not in ("refuse", "warn"):
+        raise UsageError(f"MLSHIP_GOLDEN is '{mode}'; it may be 'refuse' or 'warn'.")
+    if mode == "refuse":
+        raise ModelRefused(
+            message,
+            hint="Install the onnxruntime that it was exported with, or export it again; MLSHIP_GOLDEN=warn goes on.",
+            code="golden_rows_differ",
+        )
+    return Replay(golden.rows, agrees=False, warning=message)
+
+
+def _describe(found: Difference) -> str:
+    if found.labels_differ:
+        return f"{found.labels_differ} of {found.rows} golden rows have another label"
+    return f"'{found.column}' differs by {found.largest:.2g} of its largest value in {found.rows} golden rows"
+
+
+def _versions(card: Card) -> str:
+    import onnxruntime
+
+    then = card.provenance.get("versions", {}).get("onnxruntime", "unknown")
+    return f"onnxruntime was {then} then and is {onnxruntime.__version__} now."
+
+
+def _runtime(data: bytes, source: str) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's own exception types are not public
+        raise ModelRefused(f"{source} cannot be opened by onnxruntime: {_first_line(error)}", code="no_load") from error
+
+
+def _check_tensors(runtime: onnxruntime.InferenceSession, signature: Signature, source: str) -> None:
+    wanted = ({tensor.name for tensor in signature.tensors}, {output.tensor for output in signature.outputs})
+    given = ({item.name for item in runtime.get_inputs()}, {item.name for item in runtime.get_outputs()})
+    if wanted[0] != given[0] or not wanted[1] <= given[1]:
+        raise ModelRefused(f"{source} has a signature that does not fit its graph.", code="bad_signature")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def _feed(signature: Signature, tensor: Tensor, columns: Mapping[str, Array], rows: int) -> Array:
+    """The array that a graph input is fed: [rows] or [rows, number of columns that feed it]."""
+    feeding = signature.feeding(tensor)
+    out: Any
+    if tensor.dtype == "string":
+        out = np.empty((rows, len(feeding)), dtype=object)
+        for index, column in enumerate(feeding):
+            values = columns[column.name]
+            out[:, index] = values
+        out[np.equal(out, None)] = NULL_TEXT
+    else:
+        out = np.empty((rows, len(feeding)), dtype=tensor.dtype)
+        for index, column in enumerate(feeding):
+            out[:, index] = _numbers(columns[column.name], tensor.dtype)
+    return out[:, 0] if tensor.flat else out
+
+
+def _numbers(values: Array, dtype: str) -> Array:
+    if values.dtype.kind != "M":
+        return values
+    ticks = values.astype(np.int64)
+    if np.dtype(dtype).kind != "f":
+        return ticks
+    return np.where(np.isnat(values), np.nan, ticks.astype(dtype))  # type: ignore[call-overload]
+
+
+def _padded(values: Array, size: int) -> Array:
+    short = size - len(values)
+    return np.concatenate([values, np.repeat(values[-1:], short, axis=0)]) if short else values
+
+
+def _output(output: Output, raw: Any, rows: int) -> Array:
+    values = raw.reshape(rows) if output.index is None else raw[:, output.index]
+    return np.asarray(values).astype(_OUTPUT_ARRAYS[output.dtype], copy=False)

@@ -1,0 +1,148 @@
+"""The rules that hold for a value however it arrived: null, infinity, range, exactness, category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlship.model.signature import NULL_TEXT, Column, Signature
+from mlship.model.values.codes import Array, CellError, Code, Coerced, array_dtype
+
+FLOAT_DTYPES = {"float32": np.float32, "float64": np.float64}
+
+
+@dataclass
+class Reading:
+    """A column on its way from raw values to an array.
+
+    Attributes:
+        values: One value a row: Python values, or an array; what stands at nulls and bad rows is ignored.
+        nulls: Mask [rows] of the nulls.
+        bad: Refused rows, with the code and the kind found.
+    """
+
+    values: Sequence[Any] | Array
+    nulls: NDArray[np.bool_]
+    bad: dict[int, tuple[Code, str]] = field(default_factory=dict)
+
+
+def finish(column: Column, reading: Reading, tensor_dtype: str) -> tuple[Array, list[CellError]]:
+    """Apply the rules that do not depend on the source and make the column's array.
+
+    Args:
+        column: The column.
+        reading: Its values as read.
+        tensor_dtype: Element type of the graph tensor that it feeds, for `precision_loss`.
+
+    Returns:
+        The array [rows] of `array_dtype`, and the refused values.
+    """
+    rows = len(reading.nulls)
+    bad = reading.bad
+    if not column.nullable:
+        for row in np.flatnonzero(reading.nulls).tolist():
+            bad.setdefault(row, ("null_not_allowed", "null"))
+    skip = reading.nulls.copy()
+    skip[list(bad)] = True
+    values = _array(column, reading.values, skip, rows)
+    for code, rows_refused in _refused(column, values, skip, tensor_dtype):
+        for row in rows_refused:
+            bad.setdefault(row, (code, _kind(values[row])))
+    errors = [CellError(row, column.name, *bad[row]) for row in sorted(bad)]
+    return _to_storage(column, values, reading.nulls, list(bad)), errors
+
+
+def collect(signature: Signature, rows: int, parts: Iterable[tuple[Column, Array, list[CellError]]]) -> Coerced:
+    """Put finished columns together, with the refused values ordered by row, then by column."""
+    columns: dict[str, Array] = {}
+    errors: list[CellError] = []
+    for column, array, found in parts:
+        columns[column.name] = array
+        errors.extend(found)
+    place = {name: index for index, name in enumerate(signature.names)}
+    errors.sort(key=lambda error: (error.row, place.get(error.column or "", -1)))
+    return Coerced(rows, columns, errors)
+
+
+def _array(column: Column, values: Sequence[Any] | Array, skip: NDArray[np.bool_], rows: int) -> Array:
+    """All values as an array of the column's dtype, with a harmless stand-in at the skipped rows."""
+    if column.dtype in ("string", "category"):
+        texts = np.empty(rows, dtype=object)
+        texts[:] = values
+        texts[skip] = None
+        return texts
+    dtype: Any = {"datetime": "datetime64[us]", "date": "datetime64[D]"}.get(column.dtype, column.dtype)
+    if isinstance(values, np.ndarray) and not skip.any():
+        with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite: out_of_range below
+            return values.astype(dtype, copy=False)
+    out = np.zeros(rows, dtype=dtype)
+    keep = ~skip
+    if isinstance(values, np.ndarray):
+        with np.errstate(over="ignore"):
+            out[keep] = values[keep].astype(dtype)
+    elif keep.any():
+        with np.errstate(over="ignore"):
+            out[keep] = np.array([value for value, ok in zip(values, keep.tolist(), strict=True) if ok], dtype=dtype)
+    return out
+
+
+def _refused(
+    column: Column, values: Array, skip: NDArray[np.bool_], tensor_dtype: str
+) -> Iterable[tuple[Code, list[int]]]:
+    if column.dtype in FLOAT_DTYPES:
+        infinite = np.isinf(values)  # type: ignore[call-overload]
+        if column.finite and infinite.any():
+            yield "not_finite", _rows(infinite, skip)
+    if column.limit is not None and values.dtype.kind in "if":
+        magnitudes = np.abs(values.astype(np.float64))
+        past = (magnitudes > column.limit) & np.isfinite(magnitudes)
+        if past.any():
+            yield "out_of_range", _rows(past, skip)
+    if column.exact and values.dtype.kind in "if":
+        held = values.astype(tensor_dtype).astype(values.dtype)
+        lost = (held != values) & ~(np.isnan(values) if values.dtype.kind == "f" else False)
+        if lost.any():
+            yield "precision_loss", _rows(lost, skip)
+    if column.dtype in ("string", "category"):
+        reserved = np.fromiter((value == NULL_TEXT for value in values), dtype=np.bool_, count=len(values))
+        if reserved.any():
+            yield "bad_encoding", _rows(reserved, skip)
+    if column.categories is not None and not column.unknown:
+        known = column.known
+        unseen = np.fromiter((value not in known for value in values.tolist()), dtype=np.bool_, count=len(values))
+        yield "unknown_category", _rows(unseen, skip)
+
+
+def _rows(mask: NDArray[np.bool_], skip: NDArray[np.bool_]) -> list[int]:
+    found: list[int] = np.flatnonzero(mask & ~skip).tolist()
+    return found
+
+
+def _to_storage(column: Column, values: Array, nulls: NDArray[np.bool_], bad: list[int]) -> Array:
+    dtype = array_dtype(column)
+    out = values if values.dtype == dtype else values.astype(dtype)
+    if dtype == object or not (nulls.any() or bad):
+        return out
+    if out is values:
+        out = out.copy()
+    if dtype.kind == "f":
+        out[nulls] = np.nan
+    elif dtype.kind == "M":
+        out[nulls] = np.datetime64("NaT")
+    out[bad] = np.zeros(1, dtype=dtype)[0]
+    return out
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return text_kind(value)
+    return "a number" if np.isscalar(value) else "a value"
+
+
+def text_kind(text: str) -> str:
+    """Describe a text without showing it."""
+    return f"text, {len(text)} character{'' if len(text) == 1 else 's'}"
