@@ -27,9 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command()(export)
-app.command()(batch)
-app.command()(serve)
+for _command in (export, batch, serve):
+    # MLSHIP_BATCH_OUTPUT and the like, for the subcommands' options only
+    app.command(context_settings={"auto_envvar_prefix": f"MLSHIP_{_command.__name__.upper()}"})(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,7 +63,7 @@ def run(argv: list[str]) -> int:
     """
     console = Console(json=_asks_for_json(argv))
     try:
-        code = app(args=argv, prog_name="mlship", standalone_mode=False, obj=console, auto_envvar_prefix="MLSHIP")
+        code = app(args=argv, prog_name="mlship", standalone_mode=False, obj=console)
     except MlshipError as error:
         if console.verbose:
             console.trace(traceback.format_exc())
