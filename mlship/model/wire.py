@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 MODEL_GRAPH, MODEL_OPSET, MODEL_METADATA, MODEL_FUNCTION = 7, 8, 14, 25
 _LENGTH_DELIMITED = 2
+_LARGEST_TAG = (1 << 32) - 1
+_DEEPEST = 100  # no converter nests graphs deeper; a guard against crafted files
 _FIXED_SIZES = {1: 8, 5: 4}
 
 # message -> {field number: message held}; the paths on which a tensor can lie
@@ -26,8 +28,7 @@ _NESTED: dict[str, dict[int, str]] = {
     "sparse": {1: _TENSOR, 2: _TENSOR},
     _TENSOR: {},
 }
-_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
-_EXTERNAL = 1
+_TENSOR_EXTERNAL_DATA = 13
 _LOCATION_KEY = b"location"  # the key under which external data names its file; without it none can be read
 
 
@@ -62,18 +63,17 @@ def read_header(data: bytes) -> Header:
     metadata: dict[str, str] = {}
     offsets: dict[str, int] = {}
     has_graph = False
-    view = memoryview(data)
-    for number, start, end in _fields(view, 0, len(view)):
+    for number, start, end in _fields(data, 0, len(data)):
         if number == MODEL_GRAPH and end >= 0:
             has_graph = True
         elif number == MODEL_OPSET and end >= 0:
-            domains.append(_text(view, _entry(view, start, end).get(1, (0, 0))))
+            domains.append(_text(data, _entry(data, start, end).get(1, (0, 0))))
         elif number == MODEL_METADATA and end >= 0:
-            entry = _entry(view, start, end)
-            key = _text(view, entry.get(1, (0, 0)))
+            entry = _entry(data, start, end)
+            key = _text(data, entry.get(1, (0, 0)))
             if key in metadata:
-                raise WireError(f"the property '{key}' occurs twice")
-            metadata[key] = _text(view, entry.get(2, (0, 0)))
+                raise WireError(f"the property {key!r} occurs twice")
+            metadata[key] = _text(data, entry.get(2, (0, 0)))
             offsets[key] = entry.get(2, (0, 0))[0]
     return Header(tuple(domains), metadata, offsets, has_graph)
 
@@ -84,9 +84,7 @@ def has_external_data(data: bytes) -> bool:
     Raises:
         WireError: The bytes are no protobuf message.
     """
-    if _LOCATION_KEY not in data:
-        return False
-    return _holds_external(memoryview(data), 0, len(data), "model", 0)
+    return _holds_external(data, (0, len(data)), "model", 0)
 
 
 def metadata_entry(key: str, value: str) -> bytes:
@@ -111,10 +109,10 @@ def _varint_bytes(value: int) -> bytes:
     return bytes(out)
 
 
-def _varint(view: memoryview, at: int, end: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while at < end and shift < 64:
-        byte = view[at]
+        byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -123,48 +121,52 @@ def _varint(view: memoryview, at: int, end: int) -> tuple[int, int]:
     raise WireError("a number is cut short or too long")
 
 
-def _fields(view: memoryview, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (field number, start, end) of a message; a varint field yields (number, value, -1)."""
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (field number, start, end) of the fields that hold bytes; end is -1 for those that hold a number."""
     while at < end:
-        tag, at = _varint(view, at, end)
+        tag, at = _varint(data, at, end)
         number, kind = tag >> 3, tag & 7
-        if number == 0:
-            raise WireError("a field has the number 0")
+        # The runtime's parser drops the bits of a tag past the 32nd: it would see another field than we do.
+        if number == 0 or tag > _LARGEST_TAG:
+            raise WireError("a field has no valid number")
         if kind == 0:
-            value, at = _varint(view, at, end)
+            value, at = _varint(data, at, end)
             yield number, value, -1
             continue
         if kind == _LENGTH_DELIMITED:
-            size, at = _varint(view, at, end)
+            size, at = _varint(data, at, end)
         elif kind in _FIXED_SIZES:
             size = _FIXED_SIZES[kind]
         else:
             raise WireError(f"a field has the unknown wire type {kind}")
         if at + size > end:
             raise WireError("a field is cut short")
-        yield number, at, at + size
+        yield number, at, at + size if kind == _LENGTH_DELIMITED else -1
         at += size
 
 
-def _entry(view: memoryview, start: int, end: int) -> dict[int, tuple[int, int]]:
-    return {number: (first, last) for number, first, last in _fields(view, start, end) if last >= 0}
+def _entry(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
+    return {number: (first, last) for number, first, last in _fields(data, start, end) if last >= 0}
 
 
-def _text(view: memoryview, span: tuple[int, int]) -> str:
+def _text(data: bytes, span: tuple[int, int]) -> str:
     try:
-        return bytes(view[span[0] : span[1]]).decode()
+        return data[span[0] : span[1]].decode()
     except UnicodeDecodeError as error:
         raise WireError("a name is not UTF-8") from error
 
 
-def _holds_external(view: memoryview, start: int, end: int, message: str, depth: int) -> bool:
-    if depth > 100:  # graphs nested deeper than any converter makes them; a guard against crafted files
+def _holds_external(data: bytes, span: tuple[int, int], message: str, depth: int) -> bool:
+    # Only what holds the key's text is walked: the attributes of a forest have millions of fields.
+    if data.find(_LOCATION_KEY, *span) < 0:
+        return False
+    if depth > _DEEPEST:
         raise WireError("graphs are nested too deeply")
     inner = _NESTED[message]
-    for number, first, last in _fields(view, start, end):
+    for number, first, last in _fields(data, *span):
         if message == _TENSOR:
-            if number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and first == _EXTERNAL):
+            if number == _TENSOR_EXTERNAL_DATA:
                 return True
-        elif number in inner and last >= 0 and _holds_external(view, first, last, inner[number], depth + 1):
+        elif number in inner and last >= 0 and _holds_external(data, (first, last), inner[number], depth + 1):
             return True
     return False
