@@ -1,0 +1,54 @@
+# Makes and uses a virtual environment of its own; nothing but Python and make is needed beforehand.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint samples check clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the first scored rows
+	@rm -rf .run && mkdir .run
+	$(BIN)/mlship export sample_models/penguins/model.pkl -o .run/penguins.onnx
+	$(BIN)/mlship batch sample_models/penguins/input.csv -m .run/penguins.onnx -o .run/penguins.scored.csv
+	@$(BIN)/python sample_models/show.py .run/penguins.scored.csv species sex body_mass_g 'prediction*' 'probability_*'
+	@echo
+	@echo "To answer over HTTP with the same model:"
+	@echo "  $(BIN)/mlship serve .run/penguins.onnx"
+
+test: $(VENV)/.group-test ## Run all tests; ARGS="-k serve" and the like go to pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+lint: $(VENV)/.group-lint ## Check style, formatting, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+samples: $(VENV)/.group-samples ## Train the sample models again
+	$(BIN)/python sample_models/penguins/train.py
+	$(BIN)/python sample_models/diabetes/train.py
+	$(BIN)/python sample_models/breast_cancer/train.py
+
+check: lint test ## Run what has to pass before a change is handed in
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find mlship sample_models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mlship needs Python 3.11 or newer; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@# Dependency groups need pip 25.1; an older Python comes with an older pip.
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+# The stamp of an installed group. A change of the dependencies installs anew, everything else takes no time.
+$(VENV)/.group-%: pyproject.toml | $(BIN)/python
+	@echo "Installing mlship and its dependencies into $(VENV), which takes a minute or two ..."
+	$(BIN)/python -m pip install --quiet --editable . --group $*
+	@touch $@
