@@ -15,7 +15,7 @@ run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the
 	@rm -rf .run && mkdir .run
 	$(BIN)/mlship export sample_models/penguins/model.pkl -o .run/penguins.onnx
 	$(BIN)/mlship batch sample_models/penguins/input.csv -m .run/penguins.onnx -o .run/penguins.scored.csv
-	@$(BIN)/python sample_models/show.py .run/penguins.scored.csv species sex body_mass_g 'prediction*' 'probability_*'
+	@$(BIN)/python sample_models/show.py .run/penguins.scored.csv species sex prediction 'probability_*'
 	@echo
 	@echo "To answer over HTTP with the same model:"
 	@echo "  $(BIN)/mlship serve .run/penguins.onnx"

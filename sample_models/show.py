@@ -39,7 +39,9 @@ def main() -> None:
         reader = csv.DictReader(lines)
         names = choose(list(reader.fieldnames or []), patterns)
         rows = list(itertools.islice(reader, ROWS))
-    table = Table(*names, title=f"The first {len(rows)} rows of {file}", title_justify="left")
+    # A long name in two lines lets a table of probabilities fit a terminal of 80 columns.
+    headings = [name.replace("_", "_\n", 1) for name in names]
+    table = Table(*headings, title=f"The first {len(rows)} rows of {file}", title_justify="left")
     for row in rows:
         table.add_row(*(shorten(row[name]) for name in names))
     Console().print(table)
