@@ -71,7 +71,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     sources = (file for file in (ROOT / "mlship").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
     expected = {file.relative_to(ROOT).as_posix() for file in sources}
     assert {name for name in names if name.startswith("mlship/")} == expected
+    # Files that are no Python are what a build most easily leaves out: the typing marker, the allow-list of export.
     assert "mlship/py.typed" in expected
+    assert [name for name in expected if name.startswith("mlship/export/") and name.endswith(".txt")]
 
 
 def test_wheel_names_licence_and_command(wheel: Path) -> None:
