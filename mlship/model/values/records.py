@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,8 @@ import numpy as np
 from mlship.model.signature import Column, Signature
 from mlship.model.values.codes import Array, CellError, Code, Coerced, Refused
 from mlship.model.values.rules import Reading, collect, finish, text_kind
-from mlship.model.values.text import as_float32, missing, parse_date, parse_datetime
+from mlship.model.values.text import as_float32, as_int, in_int64, missing, parse_date, parse_datetime
 
-_INT64 = range(-(2**63), 2**63)
 _ABSENT = object()
 _NUMBERS = frozenset((int, float))
 
@@ -69,23 +69,26 @@ def _read(column: Column, raw: Sequence[Any], tensor_dtype: str) -> tuple[Array,
 
 
 def _all_floats(raw: Sequence[float]) -> Reading:
-    """The common case without a Python step for each value; NaN is no JSON value and stays refused."""
+    """The common case without a Python step for each value; the rules are those of `_float`."""
     values = np.array(raw, dtype=np.float64)
-    bad: dict[int, tuple[Code, str]] = dict.fromkeys(
-        np.flatnonzero(np.isnan(values)).tolist(), ("not_finite", "a number")
-    )
+    bad: dict[int, tuple[Code, str]] = {}
+    for row in np.flatnonzero(~np.isfinite(values)).tolist():
+        bad[row] = ("not_finite" if np.isnan(values[row]) else "out_of_range", "a number")
     return Reading(values, np.zeros(len(values), dtype=np.bool_), bad)
 
 
 def _float(value: Any) -> float:
+    """Return a number; JSON writes no infinity, so that one has been a number too large, such as 1e999."""
     if type(value) not in _NUMBERS:
         raise Refused("not_a_number")
     try:
         number = float(value)
     except OverflowError:
         raise Refused("out_of_range") from None
-    if number != number:  # NaN is the only number unequal to itself
+    if math.isnan(number):  # no JSON value either, but what some parsers make of the word NaN
         raise Refused("not_finite")
+    if math.isinf(number):
+        raise Refused("out_of_range")
     return number
 
 
@@ -94,17 +97,7 @@ def _float32(value: Any) -> float:
 
 
 def _int(value: Any) -> int:
-    if type(value) is float:
-        if not np.isfinite(value):
-            raise Refused("not_finite")
-        if not value.is_integer():
-            raise Refused("not_an_integer")
-        value = int(value)
-    elif type(value) is not int:
-        raise Refused("not_a_number")
-    if value not in _INT64:
-        raise Refused("out_of_range")
-    return int(value)
+    return in_int64(value) if type(value) is int else as_int(_float(value))
 
 
 def _bool(value: Any) -> bool:

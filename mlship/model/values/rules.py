@@ -94,7 +94,7 @@ def _refused(
     column: Column, values: Array, skip: NDArray[np.bool_], tensor_dtype: str
 ) -> Iterable[tuple[Code, list[int]]]:
     if column.dtype in FLOAT_DTYPES:
-        infinite = np.isinf(values)  # type: ignore[call-overload]
+        infinite = np.isinf(values)
         if column.finite and infinite.any():
             yield "not_finite", _rows(infinite, skip)
     if column.limit is not None and values.dtype.kind in "if":
@@ -102,11 +102,10 @@ def _refused(
         past = (magnitudes > column.limit) & np.isfinite(magnitudes)
         if past.any():
             yield "out_of_range", _rows(past, skip)
-    if column.exact and values.dtype.kind in "if":
-        held = values.astype(tensor_dtype).astype(values.dtype)
-        lost = (held != values) & ~(np.isnan(values) if values.dtype.kind == "f" else False)
-        if lost.any():
-            yield "precision_loss", _rows(lost, skip)
+    if values.dtype.kind in "if":
+        yield "out_of_range", _rows(_past_tensor(values, tensor_dtype), skip)
+        if column.exact:
+            yield "precision_loss", _rows(_lost(values, tensor_dtype), skip)
     if column.dtype in ("string", "category"):
         reserved = np.fromiter((value == NULL_TEXT for value in values), dtype=np.bool_, count=len(values))
         if reserved.any():
@@ -117,6 +116,29 @@ def _refused(
         yield "unknown_category", _rows(unseen, skip)
 
 
+def _past_tensor(values: Any, tensor_dtype: str) -> NDArray[np.bool_]:
+    """Finite numbers that the tensor cannot hold even rounded, and would turn into infinities or other numbers."""
+    target = np.dtype(tensor_dtype)
+    if target.kind in "iu" and target.itemsize < 8:
+        limits = np.iinfo(target)
+        return np.asarray((values < limits.min) | (values > limits.max))
+    if target.kind == "f" and target.itemsize < values.dtype.itemsize:
+        with np.errstate(over="ignore"):
+            return np.asarray(np.isinf(values.astype(target)) & np.isfinite(values))
+    return np.zeros(len(values), dtype=np.bool_)
+
+
+def _lost(values: Any, tensor_dtype: str) -> NDArray[np.bool_]:
+    """Numbers that the tensor holds only rounded."""
+    with np.errstate(over="ignore"):
+        held = values.astype(tensor_dtype)
+    if values.dtype.kind == "i" and held.dtype.kind == "f":
+        past = held >= 2.0**63  # what turning these back into int64 gives depends on the processor
+        return np.asarray(past | (np.where(past, 0, held).astype(np.int64) != values))
+    unequal: NDArray[np.bool_] = held.astype(values.dtype) != values
+    return unequal & ~np.isnan(values) if values.dtype.kind == "f" else unequal
+
+
 def _rows(mask: NDArray[np.bool_], skip: NDArray[np.bool_]) -> list[int]:
     found: list[int] = np.flatnonzero(mask & ~skip).tolist()
     return found
@@ -124,17 +146,22 @@ def _rows(mask: NDArray[np.bool_], skip: NDArray[np.bool_]) -> list[int]:
 
 def _to_storage(column: Column, values: Array, nulls: NDArray[np.bool_], bad: list[int]) -> Array:
     dtype = array_dtype(column)
-    out = values if values.dtype == dtype else values.astype(dtype)
-    if dtype == object or not (nulls.any() or bad):
+    out: Any = values if values.dtype == dtype else values.astype(dtype)
+    if not (nulls.any() or bad):
         return out
     if out is values:
         out = out.copy()
-    if dtype.kind == "f":
-        out[nulls] = np.nan
-    elif dtype.kind == "M":
-        out[nulls] = np.datetime64("NaT")
-    out[bad] = np.zeros(1, dtype=dtype)[0]
-    return out
+    stand_in: Any = 0
+    match dtype.kind:
+        case "O":
+            stand_in, out[nulls] = None, None
+        case "M":
+            stand_in, out[nulls] = np.datetime64(0, "D"), np.datetime64("NaT")
+        case "f":
+            out[nulls] = np.nan
+    out[bad] = stand_in  # also over a null that is not allowed: the other dtypes have none
+    stored: Array = out
+    return stored
 
 
 def _kind(value: Any) -> str:

@@ -6,9 +6,10 @@ must leave to these every text of which it is not certain.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,16 @@ from mlship.model.values.codes import Array, CellError, Code, Coerced, Refused
 from mlship.model.values.rules import Reading, collect, finish, text_kind
 
 # Spaces and tabs around a number are what pandas.read_csv passes over too; underscores and other
-# scripts' digits, which Python's float() takes, are not numbers here.
-_NUMBER = re.compile(r"[ \t]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[ \t]*")
-_INFINITY = re.compile(r"[ \t]*([+-]?)inf(?:inity)?[ \t]*", re.IGNORECASE | re.ASCII)
-_INTEGER = re.compile(r"[ \t]*([+-]?)0*([0-9]+)(?:\.0*)?[ \t]*")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
+# scripts' digits, which Python's float() takes, are not numbers here. No text can be matched in two ways:
+# one of a million digits and a letter would be tried in each of them.
+_NUMBER = re.compile(r"[ \t]*+([+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)[ \t]*+")
+_INFINITY = re.compile(r"[ \t]*+([+-]?)inf(?:inity)?[ \t]*+", re.IGNORECASE | re.ASCII)
+_DIGITS = re.compile(r"[ \t]*+([+-]?)(?=[0-9])0*+([0-9]*+)[ \t]*+")
+# fromisoformat takes any character between date and time, and 24:00 in some versions of Python only
+_DATETIME = re.compile(
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-?W[0-9]{2}(?:-?[0-9])?)"
+    r"(?:[T ](?!24)[0-9:.,]++(?:Z|[+-][0-9:.]++)?)?"
+)
 _BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _INT64 = range(-(2**63), 2**63)
 _INT64_DIGITS = 19
@@ -42,7 +48,9 @@ def read_texts(
     Returns:
         The typed columns. A column that is not there is refused in every row with `missing_column`.
     """
-    parts = [(column, *read_column(signature, column, texts.get(column.name), rows, null)) for column in signature.inputs]
+    parts = (
+        (column, *read_column(signature, column, texts.get(column.name), rows, null)) for column in signature.inputs
+    )
     return collect(signature, rows, parts)
 
 
@@ -88,37 +96,47 @@ def parse_float(text: str) -> float:
             raise Refused("not_a_number")
         return float(infinity[1] + "inf")
     value = float(match[1])
-    if np.isinf(value):  # a finite number too large for float64 must not turn into an infinity
+    if math.isinf(value):  # a finite number too large for float64 must not turn into an infinity
         raise Refused("out_of_range")
     return value
-
-
-def _parse_float32(text: str) -> float:
-    value = parse_float(text)
-    return as_float32(value)
 
 
 def as_float32(value: float) -> float:
     """Return the float32 nearest to a number, refusing a finite one that would become infinite."""
     with np.errstate(over="ignore"):
-        narrow = np.float32(value)
-    if np.isinf(narrow) and not np.isinf(value):
+        narrow = float(np.float32(value))
+    if math.isinf(narrow) and not math.isinf(value):
         raise Refused("out_of_range")
-    return float(narrow)
+    return narrow
 
 
-def _parse_int(text: str) -> int:
-    match = _INTEGER.fullmatch(text)
-    if match is None:
-        if _INFINITY.fullmatch(text):
-            raise Refused("not_finite")
-        raise Refused("not_an_integer" if _NUMBER.fullmatch(text) else "not_a_number")
-    if len(match[2]) > _INT64_DIGITS:
-        raise Refused("out_of_range")
-    value = int(match[1] + match[2])
+def as_int(value: float) -> int:
+    """Return an integral number as an int; `3.0` and `1e3` say one as well as digits do."""
+    if math.isinf(value):
+        raise Refused("not_finite")
+    if not value.is_integer():
+        raise Refused("not_an_integer")
+    return in_int64(int(value))
+
+
+def in_int64(value: int) -> int:
+    """Return an int that int64 holds."""
     if value not in _INT64:
         raise Refused("out_of_range")
     return value
+
+
+def _parse_float32(text: str) -> float:
+    return as_float32(parse_float(text))
+
+
+def _parse_int(text: str) -> int:
+    match = _DIGITS.fullmatch(text)
+    if match is None:
+        return as_int(parse_float(text))
+    if len(match[2]) > _INT64_DIGITS:
+        raise Refused("out_of_range")
+    return in_int64(int(match[1] + (match[2] or "0")))
 
 
 def _parse_bool(text: str) -> bool:
@@ -138,6 +156,8 @@ def _parse_string(text: str) -> str:
 
 def parse_datetime(text: str) -> datetime:
     """Return an ISO 8601 time; one with an offset is turned into UTC, and a date alone is its midnight."""
+    if not _DATETIME.fullmatch(text):
+        raise Refused("not_a_date")
     try:
         value = datetime.fromisoformat(text)
         return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
@@ -146,13 +166,11 @@ def parse_datetime(text: str) -> datetime:
 
 
 def parse_date(text: str) -> date:
-    """Return an ISO 8601 date, with or without hyphens."""
-    if not _DATE.fullmatch(text):
+    """Return an ISO 8601 date; a midnight is one too, as it is in typed tables."""
+    value = parse_datetime(text)
+    if value.time() != time():
         raise Refused("not_a_date")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Refused("not_a_date") from None
+    return value.date()
 
 
 _PARSERS = {

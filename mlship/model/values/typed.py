@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from mlship.model.signature import Column, Signature
 from mlship.model.values.codes import Array, CellError, Code, Coerced
-from mlship.model.values.rules import Reading, collect, finish
+from mlship.model.values.rules import Reading, collect, finish, text_kind
 from mlship.model.values.text import missing
 
+Mask = NDArray[np.bool_]
+_Read = tuple[Array, dict[Code, Mask]]
+"""What a reader returns: values, and masks of the rows refused, the first that holds being the reason."""
+
+_FINE_UNITS = ("ns", "ps", "fs", "as")
 _KINDS = {"b": "true or false", "i": "an integer", "u": "an integer", "f": "a number", "O": "text", "M": "a time"}
 
 
@@ -52,75 +57,120 @@ def read_typed(signature: Signature, columns: Mapping[str, TypedColumn], rows: i
 def read_typed_column(column: Column, given: TypedColumn, tensor_dtype: str) -> tuple[Array, list[CellError]]:
     """Read one column of a typed table; see `read_typed`."""
     values, nulls = given.values, given.nulls
+    if values.dtype.kind in "UT":  # numpy's own texts
+        values = values.astype(object)
     if values.dtype.kind == "f":
-        nulls = nulls | np.isnan(values)  # type: ignore[call-overload]
+        nulls = nulls | np.isnan(values)
     if values.dtype.kind == "M":
-        nulls = nulls | np.isnat(values)  # type: ignore[call-overload]
-    checked, wrong, code = _READERS[column.dtype](values)
-    kind = _KINDS.get(values.dtype.kind, "a value")
-    bad: dict[int, tuple[Code, str]] = dict.fromkeys(np.flatnonzero(wrong & ~nulls).tolist(), (code, kind))
-    return finish(column, Reading(checked, nulls, bad), tensor_dtype)
+        nulls = nulls | np.isnat(values)
+    if values.dtype.kind == "O" and nulls.any():  # what stands at a null is nobody's text
+        values = values.copy()
+        values[nulls] = ""
+    read, refused = _READERS[column.dtype](values)
+    bad: dict[int, tuple[Code, str]] = {}
+    for code, wrong in refused.items():
+        for row in np.flatnonzero(wrong & ~nulls).tolist():
+            bad.setdefault(row, (code, _kind(values, row)))
+    return finish(column, Reading(read, nulls, bad), tensor_dtype)
 
 
-def _all(values: Array) -> NDArray[np.bool_]:
-    return np.ones(len(values), dtype=np.bool_)
+def _kind(values: Array, row: int) -> str:
+    if values.dtype.kind != "O":
+        return _KINDS.get(values.dtype.kind, "a value")
+    value: Any = values[row]
+    return text_kind(value) if isinstance(value, str) else "a value"
 
 
-def _none(values: Array) -> NDArray[np.bool_]:
-    return np.zeros(len(values), dtype=np.bool_)
+def _none_of(values: Array, code: Code) -> _Read:
+    """An array of a kind that the column does not take at all, with a stand-in that any dtype can be made of."""
+    return np.zeros(len(values), dtype=np.int8), {code: np.ones(len(values), dtype=np.bool_)}
 
 
-def _float(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
+def _float(values: Any) -> _Read:
     if values.dtype.kind not in "iuf":
-        return values, _all(values), "not_a_number"
-    return values.astype(np.float64), _none(values), "not_a_number"
-
-
-def _float32(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
-    if values.dtype.kind not in "iuf":
-        return values, _all(values), "not_a_number"
+        return _none_of(values, "not_a_number")
     with np.errstate(over="ignore"):
-        narrow = values.astype(np.float32)
-    return narrow, np.isinf(narrow) & ~np.isinf(values.astype(np.float64)), "out_of_range"
+        wide = values.astype(np.float64, copy=False)
+    # numbers wider than float64 can be too large for it
+    return wide, {"out_of_range": np.isinf(wide) & np.isfinite(values)} if values.dtype.itemsize > 8 else {}
 
 
-def _int(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
+def _float32(values: Any) -> _Read:
+    wide, refused = _float(values)  # by way of float64, as text and JSON go: rounding twice can differ from once
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(np.float32)
+    past = np.isinf(narrow) & np.isfinite(wide)
+    return narrow, {**refused, "out_of_range": past | refused.get("out_of_range", False)}
+
+
+def _int(values: Any) -> _Read:
     match values.dtype.kind:
         case "i":
-            return values, _none(values), "not_an_integer"
+            return values, {}
         case "u":
-            return values, values > np.iinfo(np.int64).max, "out_of_range"
+            return values, {"out_of_range": values > np.iinfo(np.int64).max}
         case "f":
-            wide = values.astype(np.float64)
-            broken = ~np.isfinite(wide) | (wide != np.floor(wide)) | (wide >= 2.0**63) | (wide < -(2.0**63))
-            return np.where(broken, 0.0, wide), broken, "not_an_integer"
+            broken: dict[Code, Mask] = {
+                "not_finite": ~np.isfinite(values),
+                "not_an_integer": values != np.floor(values),
+                "out_of_range": (values >= 2.0**63) | (values < -(2.0**63)),
+            }
+            return values, broken
         case _:
-            return values, _all(values), "not_a_number"
+            return _none_of(values, "not_a_number")
 
 
-def _bool(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
+def _bool(values: Any) -> _Read:
     match values.dtype.kind:
         case "b":
-            return values, _none(values), "not_a_bool"
+            return values, {}
         case "i" | "u":
-            return values, (values != 0) & (values != 1), "not_a_bool"
+            return values, {"not_a_bool": (values != 0) & (values != 1)}
         case _:
-            return values, _all(values), "not_a_bool"
+            return _none_of(values, "not_a_bool")
 
 
-def _string(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
-    return values, _none(values) if values.dtype.kind == "O" else _all(values), "not_a_string"
+def _string(values: Any) -> _Read:
+    if values.dtype.kind != "O":
+        return _none_of(values, "not_a_string")
+    try:
+        "".join(values.tolist()).encode()
+    except (TypeError, UnicodeEncodeError):  # rare: only now is it worth looking at each
+        kinds = [_string_code(value) for value in values.tolist()]
+        return values, {
+            "not_a_string": np.array([code == "not_a_string" for code in kinds], dtype=np.bool_),
+            "bad_encoding": np.array([code == "bad_encoding" for code in kinds], dtype=np.bool_),
+        }
+    return values, {}
 
 
-def _datetime(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
-    return values, _none(values) if values.dtype.kind == "M" else _all(values), "not_a_date"
+def _string_code(value: Any) -> Code | None:
+    if not isinstance(value, str):
+        return "not_a_string"
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return "bad_encoding"
+    return None
 
 
-def _date(values: Any) -> tuple[Array, NDArray[np.bool_], Code]:
-    if values.dtype.kind != "M":
-        return values, _all(values), "not_a_date"
+def _datetime(values: Any) -> _Read:
+    """Times within the years 1 to 9999, which are all that text and JSON can say."""
+    unit = np.datetime_data(values.dtype)[0] if values.dtype.kind == "M" else "generic"
+    if unit == "generic":
+        return _none_of(values, "not_a_date")
+    if unit in _FINE_UNITS:  # these hold fewer years
+        return values, {}
+    first, last = (np.datetime64(text).astype(values.dtype) for text in ("0001-01-01", "9999-12-31T23:59:59.999999"))
+    return values, {"out_of_range": (values < first) | (values > last)}
+
+
+def _date(values: Any) -> _Read:
+    read, refused = _datetime(values)
+    if read is not values:
+        return read, refused
     days = values.astype("datetime64[D]")
-    return days, days.astype(values.dtype) != values, "not_a_date"  # a time of day is no date
+    return days, {**refused, "not_a_date": days.astype(values.dtype) != values}  # a time of day is no date
 
 
 _READERS = {
