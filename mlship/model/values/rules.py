@@ -146,11 +146,10 @@ def _rows(mask: NDArray[np.bool_], skip: NDArray[np.bool_]) -> list[int]:
 
 def _to_storage(column: Column, values: Array, nulls: NDArray[np.bool_], bad: list[int]) -> Array:
     dtype = array_dtype(column)
-    out: Any = values if values.dtype == dtype else values.astype(dtype)
+    stored: Array = values if values.dtype == dtype else values.astype(dtype)
     if not (nulls.any() or bad):
-        return out
-    if out is values:
-        out = out.copy()
+        return stored
+    out: Any = stored.copy() if stored is values else stored
     stand_in: Any = 0
     match dtype.kind:
         case "O":
@@ -160,8 +159,7 @@ def _to_storage(column: Column, values: Array, nulls: NDArray[np.bool_], bad: li
         case "f":
             out[nulls] = np.nan
     out[bad] = stand_in  # also over a null that is not allowed: the other dtypes have none
-    stored: Array = out
-    return stored
+    return np.asarray(out)
 
 
 def _kind(value: Any) -> str:
