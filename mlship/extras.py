@@ -26,4 +26,6 @@ def load(module: str, *, needed_for: str, hint: str) -> ModuleType:
         top = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != top:
             raise
-        raise DependencyMissing(f"{needed_for} needs the library '{top}', which is not installed.", hint=hint) from error
+        raise DependencyMissing(
+            f"{needed_for} needs the library '{top}', which is not installed.", hint=hint
+        ) from error

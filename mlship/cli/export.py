@@ -1,3 +1,143 @@
 """`mlship export`."""
-def export() -> None:
-    """Export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlship.cli.options import Json, Quiet, Verbose
+from mlship.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlship.cli.console import Console
+    from mlship.export.job import ExportJob, ExportReport
+
+_MOST_COLUMNS_SHOWN = 40
+
+
+def export(
+    ctx: typer.Context,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A fitted scikit-learn model saved by pickle or joblib.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the artifact goes.", show_default="./<stem>.onnx")
+    ] = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option(
+            "--sample", help="Data (.csv or .parquet) to prove the model on too, and to take its baseline from."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="Names A,B,... for the columns of a model fitted without names.")
+    ] = None,
+    null: Annotated[
+        list[str] | None, typer.Option("--null", help="A further text that means null in files. May be repeated.")
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance", min=0.0, max=1e-2, help="Largest relative difference of a number where exact is not reached."
+        ),
+    ] = 1e-6,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model.", show_default="the file's stem")
+    ] = None,
+    model_version: Annotated[
+        str | None,
+        typer.Option("--model-version", help="Its version.", show_default="first 12 digits of the file's sha256"),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="A label KEY=VALUE to carry. May be repeated.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that mlship did not write.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: Json = False,
+) -> None:
+    """Turn a fitted model into one ONNX file that is proven equal to it."""
+    console: Console = ctx.obj
+    console.configure(quiet=quiet, verbose=verbose, json=json)
+    from mlship.export.job import ExportJob
+    from mlship.export.run import run_export
+
+    job = ExportJob(
+        model=model,
+        output=output,
+        sample=sample,
+        columns=tuple(columns.split(",")) if columns else None,
+        null=tuple(null or ()),
+        name=name,
+        version=model_version,
+        labels=_labels(label or []),
+        tolerance=tolerance,
+        overwrite=overwrite,
+    )
+    _show(console, job, run_export(job))
+
+
+def _labels(texts: list[str]) -> dict[str, str]:
+    labels = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"The label '{text}' is not of the form KEY=VALUE.", hint="For example: --label team=risk")
+        labels[key] = value
+    return labels
+
+
+def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
+    if console.json:
+        console.result({"status": "ok", "exit_code": 0, **report.to_json(), "error": None})
+        return
+    card = report.card
+    inputs = card.signature.inputs
+    shown: list[tuple[str, str, str, str]] = [
+        (column.name, column.dtype, *_accepts(column)) for column in inputs[:_MOST_COLUMNS_SHOWN]
+    ]
+    if len(inputs) > len(shown):
+        shown.append((f"... and {len(inputs) - len(shown)} more", "", "", ""))
+    console.table(f"Columns of {card.name}", ("column", "dtype", "null", "values"), shown)
+    console.table("Proof", ("", ""), _proof(report))
+    for code, count in report.sample_rejected.items():
+        console.warn(f"{count} rows of '{job.sample}' were left out of the proof: {code}.")
+    console.say(
+        f"Wrote {report.output} ({report.bytes:,} bytes). Score a file with: mlship batch FILE -m {report.output}"
+    )
+
+
+def _accepts(column: Any) -> tuple[str, str]:
+    """Whether null is accepted, and which values are."""
+    values = ""
+    if column.categories is not None:
+        known = ", ".join(str(value) for value in column.categories[:5])
+        more = "" if len(column.categories) <= 5 else f" and {len(column.categories) - 5} more"
+        values = f"{known}{more}{'; others too' if column.unknown else '; no others'}"
+    elif column.limit is not None:
+        values = f"up to {column.limit:.3g} in magnitude"
+    elif column.finite:
+        values = "finite"
+    return ("accepted" if column.nullable else "refused"), values
+
+
+def _proof(report: ExportReport) -> list[tuple[str, str]]:
+    card = report.card
+    if card.parity is None:
+        return []
+    proof = card.parity
+    rows = ", ".join(f"{count:,} {kind}" for kind, count in proof.rows.items())
+    verdict = "exact" if proof.rung == "exact" else f"within {proof.tolerance:.2g}, not exact"
+    return [
+        ("compared with the original", f"{sum(proof.rows.values()):,} rows ({rows})"),
+        ("labels that agree", f"{proof.labels_agree:.0%}"),
+        ("largest difference of a number", f"{proof.largest:.2g} ({verdict}, {proof.precision})"),
+        ("golden rows in the file", str(card.golden.rows if card.golden else 0)),
+        ("baseline", "from the sample" if card.baseline else "none, as no --sample was given"),
+        ("digest", report.digest[:12]),
+    ]

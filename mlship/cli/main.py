@@ -70,7 +70,7 @@ def run(argv: list[str]) -> int:
         return _failed(console, exit_code_of(error), error)
     except typer.Abort:
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the one boundary: nothing may reach the user as a traceback
         if _is_usage_error(error):
             return _usage(console, error)
         if console.verbose:

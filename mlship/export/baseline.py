@@ -1,0 +1,48 @@
+"""What the sample looked like, column by column, kept for drift: rates and shares, never a row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlship.model.signature import Column
+from mlship.model.values.codes import Array
+
+_RARE = 10  # categories seen fewer times than this are pooled: a rare value can tell whom a row was about
+
+
+def make_baseline(columns: Sequence[Column], sample: Mapping[str, Array], rows: int) -> dict[str, Any]:
+    """Describe a sample.
+
+    Args:
+        columns: The input columns.
+        sample: Array [rows] for each.
+        rows: Number of rows.
+
+    Returns:
+        `rows`, and by column `missing` (a share) with `deciles` (11 numbers from the smallest to the largest, of
+        numeric columns that hold one) or `shares` (of categories seen 10 times or more; `pooled` for the rest).
+    """
+    return {"rows": rows, "columns": {column.name: _described(column, sample[column.name], rows) for column in columns}}
+
+
+def _described(column: Column, values: Array, rows: int) -> dict[str, Any]:
+    if column.dtype in ("string", "category"):
+        present = [value for value in values.tolist() if value is not None]
+        counts = Counter(present)
+        shares = {value: count / rows for value, count in sorted(counts.items()) if count >= _RARE}
+        pooled = sum(count for count in counts.values() if count < _RARE) / rows
+        return {"missing": _share(rows - len(present), rows), "shares": shares, "pooled": pooled}
+    numbers = values.astype(np.float64)
+    present_numbers = numbers[np.isfinite(numbers)]
+    described: dict[str, Any] = {"missing": _share(int(np.isnan(numbers).sum()), rows)}
+    if len(present_numbers):
+        described["deciles"] = np.quantile(present_numbers, np.linspace(0, 1, 11)).tolist()
+    return described
+
+
+def _share(part: int, rows: int) -> float:
+    return part / rows if rows else 0.0

@@ -1,0 +1,74 @@
+"""What an export is asked for, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlship.model.artifact import Card
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """One export.
+
+    Attributes:
+        model: The fitted model's file.
+        output: Where the artifact goes, or None for `<stem>.onnx` in the current directory.
+        sample: Data to prove on and to take the baseline from, or None.
+        columns: Names for the columns of a model fitted without names, or None.
+        null: Further texts that mean null in files of text.
+        name: Name of the model, or None for the file's stem.
+        version: Its version, or None for the first 12 characters of the source's digest.
+        labels: Labels to carry.
+        tolerance: Bound on a number's difference where it cannot be exact.
+        overwrite: Whether a file that mlship did not write may be replaced.
+    """
+
+    model: Path
+    output: Path | None = None
+    sample: Path | None = None
+    columns: tuple[str, ...] | None = None
+    null: tuple[str, ...] = ()
+    name: str | None = None
+    version: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    tolerance: float = 1e-6
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What came of an export.
+
+    Attributes:
+        output: The artifact's file.
+        digest: Its digest.
+        bytes: Its size.
+        card: Its metadata.
+        sample_rejected: Rows of the sample that the signature refused, by code.
+    """
+
+    output: Path
+    digest: str
+    bytes: int
+    card: Card
+    sample_rejected: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        card = self.card
+        parity = card.parity
+        return {
+            "model": {"name": card.name, "version": card.version, "digest": self.digest},
+            "outputs": [str(self.output)],
+            "bytes": self.bytes,
+            "signature": card.signature.to_json(),
+            "parity": vars(parity) if parity else None,
+            "rows_per_call": vars(card.rows),
+            "golden_rows": card.golden.rows if card.golden else 0,
+            "baseline": card.baseline is not None,
+            "sample_rejected": self.sample_rejected,
+            "provenance": card.provenance,
+        }

@@ -1,0 +1,153 @@
+"""Reading a fitted model from its file without running what the file says.
+
+A pickle is a program. Its imports pass through an exact allow-list, so that a file which asks for
+anything else is refused before that thing is even imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib.numpy_pickle import NumpyUnpickler
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from mlship.errors import InputRefused, ModelRefused, UsageError
+from mlship.export.allowed import is_allowed
+from mlship.export.sniff import looks_like, unpacked
+
+_WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was read.
+
+    Attributes:
+        estimator: The fitted estimator.
+        digest: sha256 of the file, 64 hexadecimal digits.
+        kind: How it was saved, such as `pickle`.
+    """
+
+    estimator: Any
+    digest: str
+    kind: str
+
+
+class _Forbidden(pickle.UnpicklingError):
+    def __init__(self, module: str, name: str) -> None:
+        super().__init__(f"{module}.{name}")
+        self.name = f"{module}.{name}"
+
+
+class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
+    """joblib's unpickler, which reads plain pickles too and, from 1.6 on, sends the imports of pickles
+    nested in object arrays through this `find_class` as well.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__("", io.BytesIO(data), ensure_native_byte_order=True)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if not is_allowed(module, name):
+            raise _Forbidden(module, name)
+        return super().find_class(module, name)
+
+
+def load_model(path: Path) -> Loaded:
+    """Read a fitted estimator.
+
+    Raises:
+        UsageError: There is no such file.
+        ModelRefused: It is no pickle, imports what is not allowed, is damaged, was saved by another
+            major.minor version of scikit-learn, holds no estimator or an unfitted one.
+    """
+    data = _read(path)
+    name = f"'{path}'"
+    raw = unpacked(data, name)
+    look = looks_like(raw)
+    if look is not None:
+        raise ModelRefused(f"{name} is not a model file: it looks like {look}; {_WANTED}.", code="not_a_model")
+    estimator = _unpickle(raw, name)
+    _check_estimator(estimator, name)
+    kind = "joblib" if raw is not data or b"NumpyArrayWrapper" in raw else "pickle"
+    return Loaded(estimator, hashlib.sha256(data).hexdigest(), kind)
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise UsageError(f"'{path}' is a folder; {_WANTED}.", hint="Name the file in it.", code="no_model")
+    if path.exists() and not path.is_file():
+        raise ModelRefused(f"'{path}' is not a regular file; {_WANTED}.", code="not_a_model")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"There is no model file '{path}'.", hint="ls shows what is here.", code="no_model") from None
+    except OSError as error:
+        raise InputRefused(f"'{path}' cannot be read: {error.strerror}.", code="no_model") from error
+
+
+def _unpickle(raw: bytes, name: str) -> Any:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            estimator = _Unpickler(raw).load()
+        except _Forbidden as refused:
+            raise ModelRefused(
+                f"{name} would import '{refused.name}', which is no part of a model that mlship knows. It was not run.",
+                hint="If you made this file, export a pipeline of scikit-learn's own steps. If not, do not load it.",
+                code="untrusted",
+            ) from None
+        except Exception as error:  # a damaged pickle can fail in any way that Python code can
+            versions = _versions(caught)
+            if versions:
+                raise _other_version(name, *versions) from error
+            raise ModelRefused(
+                f"{name} cannot be read as a pickle: {type(error).__name__}; {_WANTED}.",
+                hint="Copy or save the file again.",
+                code="damaged",
+            ) from error
+    versions = _versions(caught)
+    if versions:
+        raise _other_version(name, *versions)
+    return estimator
+
+
+def _versions(caught: list[warnings.WarningMessage]) -> tuple[str, str] | None:
+    """The versions of scikit-learn then and now, when they differ in major or minor."""
+    for item in caught:
+        if isinstance(item.message, InconsistentVersionWarning):
+            then = str(item.message.original_sklearn_version)
+            now = str(item.message.current_sklearn_version)
+            if then.split(".")[:2] != now.split(".")[:2]:
+                return then, now
+    return None
+
+
+def _other_version(name: str, then: str, now: str) -> ModelRefused:
+    return ModelRefused(
+        f"{name} was saved by scikit-learn {then}, and {now} is installed; its answers could differ.",
+        hint=f"pip install 'scikit-learn=={then}'",
+        code="other_version",
+    )
+
+
+def _check_estimator(estimator: Any, name: str) -> None:
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
+        raise ModelRefused(
+            f"{name} holds an object of type {type(estimator).__name__}, not a fitted estimator.", code="not_a_model"
+        )
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise ModelRefused(
+            f"{name} holds a {type(estimator).__name__} that has not been fitted.",
+            hint="Call fit before saving it.",
+            code="not_fitted",
+        ) from error

@@ -1,0 +1,129 @@
+"""What the original refuses, found by asking it: null, infinity, huge numbers, unseen categories.
+
+What it refuses the signature must refuse, on every path and with a reason; what it accepts must pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlship.errors import NotConvertible
+from mlship.export.infer import Draft
+from mlship.export.original import Original
+from mlship.model.signature import Column, Dtype
+from mlship.model.values.codes import Array
+
+# The largest float64 that rounds to a finite float32, which is what scikit-learn's trees cast to: half a
+# step above the largest float32 rounds to infinity.
+FLOAT32_LIMIT = float(np.nextafter(2.0**128 - 2.0**103, 0.0))
+_HUGE = 1e300
+UNSEEN = "\u00a1unseen\u00a1"
+"""A category that no training data holds."""
+UNSEEN_NUMBER = 987654321.0
+
+Row = dict[str, Any]
+
+
+def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) -> tuple[Column, ...]:
+    """Complete the drafts to columns by probing the original.
+
+    Args:
+        original: The model.
+        drafts: Its columns.
+        typical: A row that should be accepted, one value a column.
+
+    Returns:
+        The columns, each still to be bound to a graph tensor.
+
+    Raises:
+        NotConvertible: The original does not even answer the typical row.
+    """
+    columns = tuple(_column(draft) for draft in drafts)
+    _require_answer(original, columns, typical)
+
+    def accepts(changes: Row) -> bool:
+        return original.accepts(as_columns(columns, [{**typical, **changes}]))
+
+    numeric = [column.name for column in columns if column.dtype in ("float64", "int64")]
+    floats = [column.name for column in columns if column.dtype == "float64"]
+    null = _refusing(accepts, [column.name for column in columns], None)
+    infinite = _refusing(accepts, floats, np.inf) | _refusing(accepts, floats, -np.inf)
+    huge = _refusing(accepts, numeric, _HUGE) if floats else set()
+    probed = []
+    for column in columns:
+        unknown = column.categories is None or accepts({column.name: _unseen(column)})
+        probed.append(
+            replace(
+                column,
+                nullable=column.name not in null,
+                finite=column.name in infinite,
+                limit=_limit(accepts, column.name) if column.name in huge else None,
+                unknown=unknown,
+            )
+        )
+    return tuple(probed)
+
+
+def as_columns(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, Array]:
+    """Turn rows of plain values into arrays [rows]; None is null."""
+    arrays: dict[str, Array] = {}
+    for column in columns:
+        values = [row[column.name] for row in rows]
+        if column.dtype in ("string", "category"):
+            texts = np.empty(len(values), dtype=object)
+            texts[:] = values
+            arrays[column.name] = texts
+        else:
+            numbers = [np.nan if value is None else float(value) for value in values]
+            arrays[column.name] = np.array(numbers, dtype=np.float64)
+    return arrays
+
+
+def _column(draft: Draft) -> Column:
+    dtypes: dict[str, Dtype] = {"string": "string", "int": "float64", "float": "float64", "bool": "bool"}
+    dtype = dtypes[draft.kind]
+    if dtype == "string" and draft.categories is not None:
+        dtype = "category"
+    return Column(draft.name, dtype, tensor="", categories=draft.categories)
+
+
+def _unseen(column: Column) -> Any:
+    return UNSEEN if column.dtype == "category" else UNSEEN_NUMBER
+
+
+def _require_answer(original: Original, columns: Sequence[Column], typical: Row) -> None:
+    try:
+        original.answers(as_columns(columns, [typical]))
+    except Exception as error:  # an estimator fails in any way that code can
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise NotConvertible(
+            f"{type(original.estimator).__name__} does not answer a row of the columns that it was fitted on: {reason}",
+            hint="Give some of its data with --sample FILE.",
+            code="no_answer",
+        ) from error
+
+
+def _refusing(accepts: Callable[[Row], bool], names: Sequence[str], value: Any) -> set[str]:
+    """The columns in which a value is refused; one question when all accept it at once."""
+    if not names or accepts(dict.fromkeys(names, value)):
+        return set()
+    return {name for name in names if not accepts({name: value})}
+
+
+def _limit(accepts: Callable[[Row], bool], name: str) -> float:
+    """The largest magnitude that a column accepts: that of float32, or the power of ten below."""
+
+    def both(value: float) -> bool:
+        return accepts({name: value}) and accepts({name: -value})
+
+    if both(FLOAT32_LIMIT) and not both(float(np.nextafter(FLOAT32_LIMIT, np.inf))):
+        return FLOAT32_LIMIT
+    low, high = 0, 300  # exponents: 10 ** low is accepted, 10 ** high is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if both(10.0**middle) else (low, middle)
+    return 10.0**low

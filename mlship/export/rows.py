@@ -1,0 +1,146 @@
+"""Rows made from the fitted model, by kind: the rows of the proof, and those from which golden ones are picked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlship.export.anchors import Anchor
+from mlship.export.probe import UNSEEN, UNSEEN_NUMBER, Row
+from mlship.model.signature import Column
+
+TYPICAL_ROWS = 2048
+EDGE_ROWS = 4096
+_NULL_SHARE = 0.1
+_STRETCH = 0.25  # how far beyond the known values typical ones reach, in their range
+_SEED = 20261122  # any fixed number: the same model must give the same rows
+
+_TEXTS = ("", "a", "A", "word", "two words", " padded ", "São é", "0", "NA", "x" * 200)
+
+
+def typical_row(columns: Sequence[Column], anchors: Sequence[Anchor]) -> Row:
+    """Return one row that the model should accept: middles and first categories."""
+    row: Row = {}
+    for column, anchor in zip(columns, anchors, strict=True):
+        if column.categories:
+            row[column.name] = column.categories[0]
+        elif column.dtype in ("string", "category"):
+            row[column.name] = "word"
+        elif column.dtype == "bool":
+            row[column.name] = 0.0
+        else:
+            known = anchor.typical()
+            row[column.name] = float(known[len(known) // 2])
+    return row
+
+
+def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str, list[Row]]:
+    """Make rows of every kind that the signature accepts.
+
+    Args:
+        columns: The probed columns.
+        anchors: What the model knows of each.
+
+    Returns:
+        Rows by kind: `typical` spread over the known ranges; `null`, one null each; `unseen`, one unseen category
+        each; `edge`, a threshold or its neighbour by one unit in the last place; `extreme`, zeros, large numbers
+        and infinities.
+    """
+    source = np.random.default_rng(_SEED)
+    typical = _typical(columns, anchors, source, TYPICAL_ROWS)
+    kinds = {"typical": typical, "null": [], "unseen": [], "edge": [], "extreme": []}
+    for index, (column, anchor) in enumerate(zip(columns, anchors, strict=True)):
+        base = typical[index % len(typical)]
+        if column.nullable:
+            kinds["null"].append({**base, column.name: None})
+        if column.categories is not None and column.unknown:
+            kinds["unseen"].append({**base, column.name: UNSEEN if column.dtype == "category" else UNSEEN_NUMBER})
+        if column.dtype == "float64" and column.categories is None:
+            kinds["extreme"] += [{**base, column.name: value} for value in _extremes(column, anchor)]
+    if all(column.nullable for column in columns):
+        kinds["null"].append({column.name: None for column in columns})
+    kinds["edge"] = _edges(columns, anchors, typical, source)
+    return {kind: rows for kind, rows in kinds.items() if rows}
+
+
+def _typical(
+    columns: Sequence[Column], anchors: Sequence[Anchor], source: np.random.Generator, count: int
+) -> list[Row]:
+    drawn = {column.name: _draw(column, anchor, source, count) for column, anchor in zip(columns, anchors, strict=True)}
+    return [{name: values[row] for name, values in drawn.items()} for row in range(count)]
+
+
+def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: int) -> list[Any]:
+    values: list[Any]
+    if column.categories:
+        values = [column.categories[index] for index in source.integers(len(column.categories), size=count)]
+    elif column.dtype in ("string", "category"):
+        values = [_TEXTS[index] for index in source.integers(len(_TEXTS), size=count)]
+    elif column.dtype == "bool":
+        values = source.integers(2, size=count).astype(np.float64).tolist()
+    else:
+        values = _numbers(anchor, source, count)
+    if column.nullable:
+        gone = source.random(count) < _NULL_SHARE
+        values = [None if null else value for value, null in zip(values, gone.tolist(), strict=True)]
+    return values
+
+
+def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> list[float]:
+    """Half spread evenly over the known range and a little beyond, half near known values, some rounded as people do."""
+    known = anchor.typical()
+    low, high = float(known[0]), float(known[-1])
+    width = (high - low) or abs(high) or 1.0
+    spread = source.uniform(low - _STRETCH * width, high + _STRETCH * width, count)
+    near = source.choice(known, count) + source.normal(0.0, width * 0.02, count)
+    values = np.where(source.random(count) < 0.5, spread, near)
+    rounded = np.round(values, 2)
+    return [float(value) for value in np.where(source.random(count) < 0.5, values, rounded)]
+
+
+def _extremes(column: Column, anchor: Anchor) -> list[float]:
+    known = np.abs(anchor.typical())
+    scale = float(known.max()) or 1.0
+    values = [0.0, -0.0, 5e-324, 1e3 * scale, -1e3 * scale, 1e6 * scale, -1e6 * scale, 2.0**24 + 1, 2.0**53 + 2]
+    if not column.finite:
+        values += [np.inf, -np.inf]
+    if column.limit is not None:
+        values = [value for value in (*values, column.limit, -column.limit) if not column.limit < abs(value) < np.inf]
+    return values
+
+
+def _edges(
+    columns: Sequence[Column], anchors: Sequence[Anchor], typical: Sequence[Row], source: np.random.Generator
+) -> list[Row]:
+    points = [
+        (column.name, value)
+        for column, anchor in zip(columns, anchors, strict=True)
+        if column.dtype == "float64"
+        for threshold in anchor.thresholds
+        for value in _neighbours(threshold)
+        if column.limit is None or abs(value) <= column.limit
+    ]
+    if len(points) > EDGE_ROWS:
+        kept = np.sort(source.choice(len(points), EDGE_ROWS, replace=False))
+        points = [points[index] for index in kept.tolist()]
+    return [{**typical[index % len(typical)], name: value} for index, (name, value) in enumerate(points)]
+
+
+def _neighbours(threshold: float) -> list[float]:
+    """A threshold, the numbers beside it in float64 and in float32, and the border at which rounding tips."""
+    narrow = np.float32(threshold)
+    below, above = (np.nextafter(narrow, np.float32(side)) for side in (-np.inf, np.inf))
+    middle = (float(narrow) + float(above)) / 2
+    values: list[NDArray[np.float64] | float] = [
+        threshold,
+        float(np.nextafter(threshold, -np.inf)),
+        float(np.nextafter(threshold, np.inf)),
+        float(narrow),
+        float(below),
+        float(above),
+        middle,
+    ]
+    return [float(value) for value in values if np.isfinite(value)]

@@ -1,0 +1,145 @@
+"""One export from a model's file to a proven artifact, or to a refusal and no file."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlship import __version__
+from mlship.errors import MlshipError, ModelRefused, UsageError
+from mlship.export.anchors import find_anchors
+from mlship.export.baseline import make_baseline
+from mlship.export.choose import choose_golden
+from mlship.export.convert import convert
+from mlship.export.infer import Schema, infer_schema
+from mlship.export.job import ExportJob, ExportReport
+from mlship.export.load import Loaded, load_model
+from mlship.export.original import Original
+from mlship.export.parity import Kind, answered, ask, prove, row_plan, with_plan
+from mlship.export.probe import probed_columns
+from mlship.export.rows import proof_rows, typical_row
+from mlship.export.sample import Sample, column_names, read_sample
+from mlship.files import write_atomic
+from mlship.model.artifact import Card, read_artifact, sign
+from mlship.model.session import SessionSpec, open_session
+from mlship.model.signature import NULL_TOKENS, Column, Signature
+
+_LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib", "skl2onnx", "onnx", "onnxruntime")
+
+
+def run_export(job: ExportJob) -> ExportReport:
+    """Export a model.
+
+    Raises:
+        UsageError: A file is not there, or names do not fit; the output would replace a foreign file.
+        InputRefused: The sample cannot be read.
+        ModelRefused: The model file is untrusted, damaged or of another version.
+        NotConvertible: No graph could be proven equal; nothing was written.
+        OutputFailed: The artifact could not be written.
+    """
+    output = job.output or Path(f"{job.model.name.split('.')[0] or 'model'}.onnx")
+    _check_output(output, job)
+    loaded = load_model(job.model)
+    schema = _schema(job, loaded)
+    original = Original(loaded.estimator, schema)
+    anchors = find_anchors(loaded.estimator, schema)
+    drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
+    converted = convert(loaded.estimator, schema, original.outputs)
+    columns = tuple(replace(column, tensor=feed) for column, feed in zip(drafted, converted.feeds, strict=True))
+    original.outputs = converted.outputs
+    signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))
+    signature.check()
+    sample = read_sample(job.sample, signature) if job.sample else None
+    kinds = ask(original, columns, proof_rows(columns, anchors))
+    if sample is not None and sample.rows:
+        kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
+    card = _card(job, loaded, signature, sample)
+    data = _proven(converted.graph, card, original, kinds, job.tolerance)
+    write_atomic(output, data)
+    artifact = read_artifact(data)
+    if artifact.card is None:
+        raise MlshipError("The artifact just written has no metadata.")
+    return ExportReport(output, artifact.digest, len(data), artifact.card, dict(sample.rejected) if sample else {})
+
+
+def _proven(graph: bytes, card: Card, original: Original, kinds: dict[str, Kind], tolerance: float) -> bytes:
+    """The signed artifact; what is compared is what was signed, opened as every other path opens it."""
+    session = open_session(SessionSpec(sign(graph, card)))
+    plan = row_plan(session, kinds)
+    proof = prove(with_plan(session, plan), original, kinds, tolerance)
+    golden = choose_golden(original, card.signature.inputs, kinds, proof)
+    data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
+    open_session(SessionSpec(data))  # replays the golden rows: a file that would refuse itself is never written
+    return data
+
+
+def _check_output(output: Path, job: ExportJob) -> None:
+    if not output.parent.is_dir():
+        raise UsageError(f"There is no folder '{output.parent}'.", hint=f"mkdir -p '{output.parent}'")
+    if output.is_dir():
+        raise UsageError(f"'{output}' is a folder.", hint=f"Name a file in it: -o '{output}/model.onnx'")
+    if not output.exists():
+        return
+    if job.model.exists() and output.samefile(job.model):
+        raise UsageError(f"'{output}' is the model file itself.", hint="Name another file with -o.")
+    if not job.overwrite and not _is_ours(output):
+        raise UsageError(
+            f"'{output}' exists and was not written by mlship.",
+            hint="Replace it with --overwrite, or name another with -o.",
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return read_artifact(path).card is not None
+    except ModelRefused:
+        return False
+
+
+def _schema(job: ExportJob, loaded: Loaded) -> Schema:
+    """The columns, named by the model, by --columns, or by a sample that has exactly as many."""
+    if job.columns is not None:
+        return infer_schema(loaded.estimator, job.columns)
+    schema = infer_schema(loaded.estimator)
+    if schema.named or schema.text or job.sample is None:
+        return schema
+    names = column_names(job.sample)
+    return infer_schema(loaded.estimator, names) if len(names) == schema.width else schema
+
+
+def _drafted(schema: Schema) -> list[Column]:
+    """The columns before probing, for making a first row."""
+    kinds: dict[str, Any] = {"string": "string", "int": "float64", "float": "float64", "bool": "bool"}
+    return [Column(draft.name, kinds[draft.kind], tensor="", categories=draft.categories) for draft in schema.columns]
+
+
+def _null_tokens(extra: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*NULL_TOKENS, *extra)))
+
+
+def _card(job: ExportJob, loaded: Loaded, signature: Signature, sample: Sample | None) -> Card:
+    return Card(
+        name=job.name or job.model.name.split(".")[0] or "model",
+        version=job.version or loaded.digest[:12],
+        labels=job.labels,
+        signature=signature,
+        baseline=make_baseline(signature.inputs, sample.columns, sample.rows) if sample and sample.rows else None,
+        provenance={
+            "source": {"sha256": loaded.digest, "type": loaded.kind},
+            "estimator": _estimator_name(loaded.estimator),
+            "versions": {
+                "python": platform.python_version(),
+                "mlship": __version__,
+                **{library: version(library) for library in _LIBRARIES},
+            },
+        },
+    )
+
+
+def _estimator_name(estimator: Any) -> str:
+    kind = type(estimator)
+    return f"{kind.__module__}.{kind.__qualname__}"

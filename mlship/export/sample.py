@@ -1,0 +1,86 @@
+"""The user's sample, read by the same contract as the data to score."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlship.errors import InputRefused
+from mlship.model.signature import Signature
+from mlship.model.values.codes import Array, Coerced
+from mlship.tables.registry import of_input, open_source
+
+if TYPE_CHECKING:
+    from mlship.tables.contract import Source
+
+_CHUNK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a sample that the signature accepts.
+
+    Attributes:
+        columns: Array [rows] for each input column.
+        rows: Number of rows.
+        rejected: Rows that were refused, by the code of their first bad value.
+    """
+
+    columns: Mapping[str, Array]
+    rows: int
+    rejected: Counter[str]
+
+
+def column_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a sample's columns.
+
+    Raises:
+        InputRefused: It is not there or cannot be read as a table.
+    """
+    return _open(path).columns
+
+
+def read_sample(path: Path, signature: Signature) -> Sample:
+    """Read the model's columns of a sample; others are ignored.
+
+    Raises:
+        InputRefused: It is not there, cannot be read as a table, or lacks a column of the model.
+    """
+    source = _open(path)
+    missing = [name for name in signature.names if name not in source.columns]
+    if missing:
+        raise InputRefused(
+            f"'{path}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(repr(name) for name in missing)}.",
+            hint=f"It has: {', '.join(source.columns)}",
+            code="missing_column",
+        )
+    parts = [source.read(chunk, signature.names).coerced(signature, ()) for chunk in source.plan()]
+    if not parts:
+        return Sample({}, 0, Counter())
+    columns = [part.accepted_columns() for part in parts]
+    return Sample(
+        columns={name: np.concatenate([part[name] for part in columns]) for name in signature.names},
+        rows=sum(int(part.accepted.sum()) for part in parts),
+        rejected=sum((_rejected(part) for part in parts), Counter()),
+    )
+
+
+def _rejected(part: Coerced) -> Counter[str]:
+    first: dict[int, str] = {}
+    for error in part.errors:
+        first.setdefault(error.row, error.code)
+    return Counter(first.values())
+
+
+def _open(path: Path) -> Source:
+    try:
+        return open_source(of_input(path), path, _CHUNK_BYTES)
+    except FileNotFoundError:
+        raise InputRefused(f"There is no sample '{path}'.", hint="ls shows what is here.", code="no_input") from None
+    except OSError as error:
+        raise InputRefused(f"The sample '{path}' cannot be read: {error.strerror}.", code="no_input") from error

@@ -1,0 +1,77 @@
+"""What a file looks like, by its first bytes: to unpack it, or to tell the user what was given instead of a model."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable
+
+from mlship.errors import ModelRefused
+
+_LOOKS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer; the file itself was not fetched (git lfs pull)"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x7fELF", "a program"),
+    (b"%PDF", "a PDF document"),
+    (b"\x93NUMPY", "a numpy array"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"PAR1", "a Parquet table"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\x04\x22\x4d\x18", "an lz4 archive"),
+)
+_COMPRESSED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
+    (b"\x1f\x8b", gzip.decompress),
+    (b"BZh", bz2.decompress),
+    (b"\xfd7zXZ\x00", lzma.decompress),
+    (b"\x5d\x00\x00", lzma.decompress),
+    (b"\x78\x01", zlib.decompress),
+    (b"\x78\x5e", zlib.decompress),
+    (b"\x78\x9c", zlib.decompress),
+    (b"\x78\xda", zlib.decompress),
+)
+_TEXT_BYTES = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(0x20, 0x7F)) | set(range(0x80, 0x100)))
+_PROTO = 0x80  # the opcode with which every pickle of protocol 2 and later begins
+
+
+def unpacked(data: bytes, name: str) -> bytes:
+    """Return the bytes of a file, decompressed when it is compressed in a way that joblib writes.
+
+    Raises:
+        ModelRefused: The compressed data is damaged.
+    """
+    for magic, decompress in _COMPRESSED:
+        if data.startswith(magic):
+            try:
+                return decompress(data)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+                raise ModelRefused(
+                    f"{name} is compressed and damaged: {error}.", hint="Copy the file again.", code="damaged"
+                ) from error
+    return data
+
+
+def looks_like(data: bytes) -> str | None:
+    """Say what data looks like when it is surely no pickle, or None when it may be one."""
+    if not data:
+        return "an empty file"
+    for magic, what in _LOOKS:
+        if data.startswith(magic):
+            return what
+    head = data[:4096]
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page"
+    if start.startswith(b"{") and b"learner" in head:
+        return "an XGBoost model in JSON"
+    if start.startswith((b"{", b"[")):
+        return "a JSON document"
+    if head[0] != _PROTO and not head.translate(None, _TEXT_BYTES) and not _pickle_of_protocol_0(data):
+        return "a text file"
+    return None
+
+
+def _pickle_of_protocol_0(data: bytes) -> bool:
+    """Protocol 0 is text: it ends in a STOP opcode, and each of its lines is short and begins with an opcode."""
+    return data.rstrip(b"\n").endswith(b".") and data[:1] in b"(ciCS"
