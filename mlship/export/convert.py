@@ -90,15 +90,16 @@ def _converted(estimator: Any, types: list[tuple[str, Any]], *, raw_scores: bool
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations within the converter are its own business
-            return convert_sklearn(
+            model: onnx.ModelProto = convert_sklearn(
                 estimator,
                 name="mlship",
                 initial_types=types,
                 target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET_GIVEN},
                 options={id(estimator): options} if is_classifier(estimator) else None,
-                custom_conversion_functions={model: convert for model, (_, convert) in CONVERTERS.items()},
-                custom_shape_calculators={model: shape for model, (shape, _) in CONVERTERS.items()},
+                custom_conversion_functions={kind: convert for kind, (_, convert) in CONVERTERS.items()},
+                custom_shape_calculators={kind: shape for kind, (shape, _) in CONVERTERS.items()},
             )
+            return model
     except MlshipError:
         raise
     except Exception as error:  # converters fail in any way that code can

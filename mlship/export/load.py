@@ -47,8 +47,9 @@ class _Forbidden(pickle.UnpicklingError):
 
 
 class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
-    """joblib's unpickler, which reads plain pickles too and, from 1.6 on, sends the imports of pickles
-    nested in object arrays through this `find_class` as well.
+    """Reads what joblib and pickle write, with an allow-list of imports.
+
+    From joblib 1.6 on, the imports of pickles nested in object arrays come through this `find_class` as well.
     """
 
     def __init__(self, data: bytes) -> None:

@@ -90,7 +90,7 @@ def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: in
 
 
 def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> list[float]:
-    """Half spread evenly over the known range and a little beyond, half near known values, some rounded as people do."""
+    """Half spread evenly over the known range and a little beyond, half near known values; half rounded to cents."""
     known = anchor.typical()
     low, high = float(known[0]), float(known[-1])
     width = (high - low) or abs(high) or 1.0
