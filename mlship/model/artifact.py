@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mlship.errors import ModelRefused, UsageError
+from mlship.errors import ModelRefused, NotConvertible, UsageError
 from mlship.model import wire
 from mlship.model.golden import Golden
+from mlship.model.plain import checked, from_plain
 from mlship.model.signature import Signature
 
 FORMAT = 1
@@ -88,6 +89,17 @@ class Card:
     parity: Proof | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Refuse a card that contradicts itself.
+
+        Raises:
+            ValueError: No call could have its number of rows, or the golden rows are another model's.
+        """
+        if self.rows.multiple < 1 or (self.rows.fixed is not None and self.rows.fixed < 1):
+            raise ValueError("a call has no rows")
+        if self.golden is not None:
+            self.golden.check(self.signature)
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -107,7 +119,11 @@ class Artifact:
 
 
 def sign(graph: bytes, card: Card) -> bytes:
-    """Return the bytes of an artifact: a serialized model without `mlship.*` keys, its card, its digest."""
+    """Return the bytes of an artifact: a serialized model without `mlship.*` keys, its card, its digest.
+
+    Raises:
+        NotConvertible: A name of a file, a column or a class is not valid text.
+    """
     entries: dict[str, Any] = {
         "format": FORMAT,
         "name": card.name,
@@ -121,7 +137,14 @@ def sign(graph: bytes, card: Card) -> bytes:
         "provenance": card.provenance,
         "digest": _NO_DIGEST,
     }
-    data = graph + b"".join(wire.metadata_entry(PREFIX + key, _dump(value)) for key, value in entries.items())
+    try:
+        data = graph + b"".join(wire.metadata_entry(PREFIX + key, _dump(value)) for key, value in entries.items())
+    except UnicodeEncodeError as error:  # a lone surrogate, as in a file's name that is not UTF-8
+        raise NotConvertible(
+            "A name of the model, of a column or of a class is not valid Unicode text.",
+            hint="Give the model a name with --name.",
+            code="bad_encoding",
+        ) from error
     at = _digest_at(wire.read_header(data))
     return data[:at] + _digest(data, at).encode() + data[at + len(_NO_DIGEST) :]
 
@@ -138,7 +161,7 @@ def read_artifact(source: Path | bytes) -> Artifact:
             outside itself, or uses operators of unknown domains.
     """
     name = "the model" if isinstance(source, bytes) else f"'{source}'"
-    data = source if isinstance(source, bytes) else _read(source)
+    data = source if isinstance(source, bytes) else _read(Path(source))
     try:
         header = wire.read_header(data)
         external = header.has_graph and wire.has_external_data(data)
@@ -152,9 +175,9 @@ def read_artifact(source: Path | bytes) -> Artifact:
         raise ModelRefused(f"{name} keeps data in other files, which is not safe to load.", code="external_data")
     foreign = sorted(set(header.domains) - _KNOWN_DOMAINS)
     if foreign:
-        raise ModelRefused(f"{name} uses operators of the unknown domain '{foreign[0]}'.", code="unknown_domain")
+        raise ModelRefused(f"{name} uses operators of the unknown domain {foreign[0]!r}.", code="unknown_domain")
     if PREFIX + "digest" not in header.metadata:
-        if any(key.startswith(PREFIX) for key in header.metadata):
+        if any(_is_ours(key) for key in header.metadata):
             raise ModelRefused(f"{name} is damaged: it has mlship's metadata but no digest.", code="bad_digest")
         return Artifact(data, hashlib.sha256(data).hexdigest(), None, name)
     digest = _checked_digest(data, header, name)
@@ -169,8 +192,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"There is no model file '{path}'.", hint=_EXPORT_HINT, code="no_model") from None
-    except OSError as error:
-        raise UsageError(f"The model file '{path}' cannot be read: {error.strerror}.", code="no_model") from error
+    except (OSError, ValueError) as error:  # a path with a NUL character is a ValueError
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UsageError(f"The model file '{path}' cannot be read: {reason}.", code="no_model") from error
 
 
 def _checked_digest(data: bytes, header: wire.Header, name: str) -> str:
@@ -198,29 +222,29 @@ def _digest(data: bytes, at: int) -> str:
 
 def _read_card(metadata: dict[str, str], name: str) -> Card:
     try:
-        values = {key.removeprefix(PREFIX): json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
-        number = values["format"]
-        if type(number) is int and number > FORMAT:
+        values = {key.removeprefix(PREFIX): json.loads(text) for key, text in metadata.items() if _is_ours(key)}
+        number = checked(values["format"], int, "format")
+        if number > FORMAT:
             raise ModelRefused(
                 f"{name} has the artifact format {number}; this mlship reads up to {FORMAT}.",
                 hint="pip install --upgrade mlship",
                 code="newer_format",
             )
         if number != FORMAT:
-            raise ValueError(f"unknown format {number!r}")
-        return Card(
-            name=values["name"],
-            version=values["version"],
-            labels=values["labels"],
-            signature=Signature.from_json(values["signature"]),
-            rows=RowPlan(**values["rows"]),
-            golden=None if values["golden"] is None else Golden.decode(values["golden"]),
-            baseline=values["baseline"],
-            parity=None if values["parity"] is None else Proof(**values["parity"]),
-            provenance=values["provenance"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"unknown format {number}")
+        values["golden"] = None if values["golden"] is None else Golden.decode(values["golden"])
+        values["signature"] = Signature.from_json(values["signature"])
+        values["rows"] = from_plain(RowPlan, values["rows"])
+        values["parity"] = None if values["parity"] is None else from_plain(Proof, values["parity"])
+        card = from_plain(Card, {entry.name: values[entry.name] for entry in fields(Card)})
+        card.check()
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelRefused(f"{name} has metadata that cannot be read: {error}.", code="bad_metadata") from error
+    return card
+
+
+def _is_ours(key: str) -> bool:
+    return key.startswith(PREFIX)
 
 
 def _dump(value: Any) -> str:

@@ -65,16 +65,16 @@ def difference(
 def _unequal(a: Array, b: Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     both_nan = np.zeros(len(a), dtype=np.bool_)
     if a.dtype.kind == "f" and b.dtype.kind == "f":
-        both_nan = np.isnan(a) & np.isnan(b)  # type: ignore[call-overload]
+        both_nan = np.isnan(a) & np.isnan(b)
     return np.asarray((a != b) & ~both_nan, dtype=np.bool_)
 
 
-def _relative(a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple[int], np.dtype[np.float64]]) -> (
-    np.ndarray[tuple[int], np.dtype[np.float64]]
-):
+def _relative(
+    a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     finite = np.isfinite(a)
     scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(a - b) / scale
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     apart[same] = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlship import extras
 from mlship.errors import ModelRefused
 from mlship.model.artifact import Card, RowPlan
 from mlship.model.signature import Column, Dtype, Output, OutputDtype, Signature, Tensor, duplicates
@@ -12,25 +13,15 @@ from mlship.model.signature import Column, Dtype, Output, OutputDtype, Signature
 if TYPE_CHECKING:
     import onnxruntime
 
-_INPUTS: dict[str, tuple[str, Dtype]] = {
-    "tensor(double)": ("float64", "float64"),
-    "tensor(float)": ("float32", "float32"),
-    "tensor(float16)": ("float16", "float32"),
-    "tensor(int64)": ("int64", "int64"),
-    "tensor(int32)": ("int32", "int64"),
-    "tensor(int16)": ("int16", "int64"),
-    "tensor(int8)": ("int8", "int64"),
-    "tensor(bool)": ("bool", "bool"),
-    "tensor(string)": ("string", "string"),
-}
-_OUTPUTS: dict[str, OutputDtype] = {
+ELEMENTS = {
     "tensor(double)": "float64",
-    "tensor(float)": "float64",
-    "tensor(float16)": "float64",
-    "tensor(string)": "string",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
     "tensor(bool)": "bool",
-    **dict.fromkeys((f"tensor({sign}int{bits})" for sign in ("", "u") for bits in (8, 16, 32, 64)), "int64"),  # type: ignore[dict-item]
+    "tensor(string)": "string",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
+"""The runtime's names of tensor types, and numpy's of their elements; no others make columns."""
 _ML_DOMAIN = "ai.onnx.ml"
 
 
@@ -44,20 +35,29 @@ def without_zipmap(data: bytes) -> tuple[bytes, dict[str, list[Any]]]:
 
     Returns:
         The model giving the matrix under the same output name, and the class labels of each such output.
+
+    Raises:
+        DependencyMissing: There is such an operator, and the onnx package is not installed.
+        ModelRefused: The onnx package cannot read the model.
     """
     if b"ZipMap" not in data:
         return data, {}
-    import onnx
-
-    model = onnx.load_from_string(data)
+    onnx: Any = extras.load("onnx", needed_for="A model that ends in ZipMap", hint="pip install onnx")
+    try:
+        model = onnx.load_from_string(data)
+    except Exception as error:  # its parser's exception types are not public
+        raise ModelRefused("The model is damaged: the onnx package cannot read it.", code="not_onnx") from error
     labels: dict[str, list[Any]] = {}
-    for node in [node for node in model.graph.node if node.op_type == "ZipMap" and node.domain == _ML_DOMAIN]:
+    zipmaps = [node for node in model.graph.node if node.op_type == "ZipMap" and node.domain == _ML_DOMAIN]
+    for node in zipmaps:
+        if not node.input or not node.output:  # the runtime says what is wrong with it
+            continue
         output = next((item for item in model.graph.output if item.name == node.output[0]), None)
         if output is None:
             continue
         attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         names = attributes.get("classlabels_int64s") or [
-            text.decode() for text in attributes.get("classlabels_strings", [])
+            text.decode(errors="replace") for text in attributes.get("classlabels_strings", [])
         ]
         labels[output.name] = list(names)
         output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, [None, len(names)]))
@@ -88,75 +88,80 @@ def card_of(
     outputs: list[Output] = []
     fixed: set[int] = set()
     for item in runtime.get_inputs():
-        if item.type not in _INPUTS:
-            raise _no_table("input", item, "its type is none of a table's")
-        tensor_dtype, dtype = _INPUTS[item.type]
         width, rows = _shape("input", item)
         fixed |= rows
-        tensors.append(Tensor(item.name, tensor_dtype, flat=len(item.shape) == 1))
-        limit = _limit(tensor_dtype)
-        columns += [
-            Column(name, dtype, item.name, nullable=_holds_null(tensor_dtype), limit=limit)
-            for name in _names(item.name, width)
-        ]
+        element = ELEMENTS[item.type]
+        tensors.append(Tensor(item.name, element, flat=len(item.shape) == 1))
+        nullable = element.startswith("float")
+        columns += [Column(name, _read_as(element), item.name, nullable) for name in _names(item.name, width)]
     for item in runtime.get_outputs():
-        if item.type not in _OUTPUTS:
-            raise _no_table("output", item, "its type is none of a table's")
         width, rows = _shape("output", item)
         fixed |= rows
         known = labels.get(item.name)
         names = [f"{item.name}_{label}" for label in known] if known else _names(item.name, width)
-        single = width is None
+        dtype = _given_as(ELEMENTS[item.type])
         outputs += [
-            Output(name, _OUTPUTS[item.type], "raw", item.name, None if single else index)
-            for index, name in enumerate(names)
+            Output(name, dtype, "raw", item.name, None if width is None else index) for index, name in enumerate(names)
         ]
     if len(fixed) > 1:
-        raise ModelRefused(f"The graph has inputs and outputs of {sorted(fixed)} rows, which is no table.")
-    for kind, names in (("input", [c.name for c in columns]), ("output", [o.name for o in outputs])):
-        if duplicates(names):
-            raise ModelRefused(f"The graph gives two {kind} columns the name '{duplicates(names)[0]}'.")
+        raise _refused(f"has inputs and outputs of {sorted(fixed)} rows, which is no table")
+    for kind, all_names in (("input", [c.name for c in columns]), ("output", [o.name for o in outputs])):
+        if not all_names:
+            raise _refused(f"has no {kind}s")
+        if twice := duplicates(all_names):
+            raise _refused(f"gives two {kind} columns the name {twice[0]!r}")
+    signature = Signature(tuple(columns), tuple(tensors), tuple(outputs))
+    signature.check()
     return Card(
         name=path.stem if path else "model",
         version=digest[:12],
         labels={},
-        signature=Signature(tuple(columns), tuple(tensors), tuple(outputs)),
+        signature=signature,
         rows=RowPlan(fixed=fixed.pop() if fixed else None),
     )
 
 
+def _read_as(element: str) -> Dtype:
+    """The dtype of the column that feeds a tensor; the rules of values see to it that the tensor can hold the value."""
+    if element in ("float64", "bool", "string"):
+        return element  # type: ignore[return-value]
+    return "float32" if element.startswith("float") else "int64"
+
+
+def _given_as(element: str) -> OutputDtype:
+    if element in ("bool", "string"):
+        return element  # type: ignore[return-value]
+    return "float64" if element.startswith("float") else "int64"
+
+
 def _shape(kind: str, item: Any) -> tuple[int | None, set[int]]:
     """Width (None for one column) and the fixed number of rows, if there is one."""
+    if item.type not in ELEMENTS:
+        raise _no_table(kind, item, "its type is none of a table's")
     shape = item.shape
     if len(shape) not in (1, 2):
         raise _no_table(kind, item, f"it has {len(shape)} dimensions, a table has 1 or 2")
-    rows = {shape[0]} if isinstance(shape[0], int) and shape[0] > 0 else set()
+    rows = {shape[0]} if isinstance(shape[0], int) else set()
     if len(shape) == 1:
-        return None, rows
-    if not isinstance(shape[1], int):
+        width = 1
+    elif isinstance(shape[1], int):
+        width = shape[1]
+    else:
         raise _no_table(kind, item, "its number of columns is not fixed")
-    return (None if shape[1] == 1 else shape[1]), rows
+    if width < 1 or min(rows, default=1) < 1:
+        raise _no_table(kind, item, "it is empty")
+    return (None if width == 1 else width), rows
 
 
 def _names(name: str, width: int | None) -> list[str]:
     return [name] if width is None else [f"{name}_{index}" for index in range(width)]
 
 
-def _holds_null(tensor_dtype: str) -> bool:
-    return tensor_dtype.startswith("float")
-
-
-def _limit(tensor_dtype: str) -> float | None:
-    """The largest magnitude that an integer tensor narrower than int64 holds."""
-    import numpy as np
-
-    if not tensor_dtype.startswith("int") or tensor_dtype == "int64":
-        return None
-    return float(np.iinfo(tensor_dtype).max)
-
-
 def _no_table(kind: str, item: Any, why: str) -> ModelRefused:
-    return ModelRefused(
-        f"The graph's {kind} '{item.name}' ({item.type}, shape {item.shape}) is no table of columns: {why}.",
-        code="not_a_table",
+    return _refused(
+        f"has the {kind} {item.name!r} ({item.type}, shape {item.shape}), which is no table of columns: {why}"
     )
+
+
+def _refused(what: str) -> ModelRefused:
+    return ModelRefused(f"The graph {what}.", code="not_a_table")

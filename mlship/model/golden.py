@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from mlship.model.plain import checked
+from mlship.model.signature import Signature
 from mlship.model.values.codes import Array
 
 MOST_ROWS = 64
+_DTYPE = re.compile(r"f[248]|[iu][1248]|b1|M8\[(us|D)\]")
 _MOST_BYTES = 1 << 26  # unpacked; 64 rows of a million columns stay below it, a crafted file does not
 
 
@@ -59,16 +63,42 @@ class Golden:
                 raise ValueError("the golden rows are cut short or too large")
             plain = json.loads(raw)
             golden = cls(
-                rows=plain["rows"],
-                tolerance=plain["tolerance"],
+                rows=checked(plain["rows"], int, "rows"),
+                tolerance=checked(plain["tolerance"], float, "tolerance"),
                 inputs={name: _array(column) for name, column in plain["inputs"].items()},
                 outputs={name: _array(column) for name, column in plain["outputs"].items()},
             )
-        except (zlib.error, KeyError, TypeError, AttributeError) as error:
+        except (zlib.error, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"the golden rows are damaged: {error}") from error
+        if not 0 <= golden.rows <= MOST_ROWS:
+            raise ValueError(f"there are {golden.rows} golden rows, and {MOST_ROWS} is the most")
         if any(len(values) != golden.rows for part in (golden.inputs, golden.outputs) for values in part.values()):
             raise ValueError("the golden rows have columns of unequal length")
         return golden
+
+    def check(self, signature: Signature) -> None:
+        """Refuse rows that are none of a model's.
+
+        Raises:
+            ValueError: The columns are not the signature's, or hold values of another kind.
+        """
+        kinds = {column.name: _kinds_of(column.dtype) for column in signature.inputs}
+        if kinds.keys() != self.inputs.keys() or any(
+            values.dtype.kind not in kinds[name] for name, values in self.inputs.items()
+        ):
+            raise ValueError("the golden rows are not of the signature's input columns")
+        kinds = {output.name: _kinds_of(output.dtype) for output in signature.outputs}
+        if kinds.keys() != self.outputs.keys() or any(
+            values.dtype.kind not in kinds[name] for name, values in self.outputs.items()
+        ):
+            raise ValueError("the golden rows are not of the signature's output columns")
+
+
+def _kinds_of(dtype: str) -> str:
+    """The kinds of numpy arrays that hold a column's values."""
+    if dtype in ("string", "category"):
+        return "O"
+    return "M" if dtype in ("datetime", "date") else "fiub"
 
 
 def _plain(values: Array) -> dict[str, Any]:
@@ -79,17 +109,18 @@ def _plain(values: Array) -> dict[str, Any]:
         items = values.astype(np.int64).tolist()
     else:
         items = values.tolist()
-    return {"dtype": "string" if kind == "O" else values.dtype.str.lstrip("<>|="), "values": items}
+    return {"dtype": "string" if kind in "OU" else values.dtype.str.lstrip("<>|="), "values": items}
 
 
 def _array(column: Mapping[str, Any]) -> Array:
     dtype, values = column["dtype"], column["values"]
     if dtype == "string":
         texts = np.empty(len(values), dtype=object)
-        texts[:] = values
+        texts[:] = [checked(value, str | bool | int | float | None, "values") for value in values]
         return texts
+    if not _DTYPE.fullmatch(dtype):  # a crafted one could ask for any amount of memory
+        raise ValueError("the golden rows have an unknown dtype")
     if dtype.startswith("f"):
         return np.array([math.nan if value is None else float.fromhex(value) for value in values], dtype=dtype)
-    if dtype.startswith("M"):
-        return np.array(values, dtype=np.int64).astype(dtype)
-    return np.array(values, dtype=dtype)
+    whole = [int(checked(value, bool | int, "values")) for value in values]
+    return np.array(whole, dtype=np.int64 if dtype.startswith("M") else dtype).astype(dtype)

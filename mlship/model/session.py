@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +18,12 @@ from mlship.errors import ModelRefused, UsageError
 from mlship.model import foreign
 from mlship.model.artifact import Artifact, Card, RowPlan, read_artifact
 from mlship.model.compare import Difference, difference
-from mlship.model.signature import NULL_TEXT, Output, Signature, Tensor
+from mlship.model.signature import Signature
+from mlship.model.tensors import OUTPUT_ARRAYS, NoColumn, column_of, feed, fits
 from mlship.model.values.codes import Array
 
 if TYPE_CHECKING:
     import onnxruntime
-
-_OUTPUT_ARRAYS = {"float64": np.float64, "int64": np.int64, "bool": np.bool_, "string": object}
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,15 @@ class Session:
         Raises:
             ModelRefused: The runtime failed on rows that the signature accepts.
         """
-        rows = len(next(iter(columns.values())))
+        rows = len(columns[self.signature.names[0]])
         if rows == 0:
-            return {output.name: np.empty(0, dtype=_OUTPUT_ARRAYS[output.dtype]) for output in self.signature.outputs}
-        feeds = {tensor.name: _feed(self.signature, tensor, columns, rows) for tensor in self.signature.tensors}
+            return {output.name: np.empty(0, dtype=OUTPUT_ARRAYS[output.dtype]) for output in self.signature.outputs}
+        feeds = {tensor.name: feed(self.signature, tensor, columns, rows) for tensor in self.signature.tensors}
         raw = self._call(feeds, rows, self.card.rows)
-        return {output.name: _output(output, raw[output.tensor], rows) for output in self.signature.outputs}
+        try:
+            return {output.name: column_of(output, raw[output.tensor], rows) for output in self.signature.outputs}
+        except NoColumn as error:
+            raise ModelRefused(f"{self._source} gave {error}.", code="runtime_failed") from error
 
     def _call(self, feeds: dict[str, Array], rows: int, plan: RowPlan) -> dict[str, Array]:
         size = plan.fixed or -(-rows // plan.multiple) * plan.multiple
@@ -104,6 +106,13 @@ class Session:
             self._run({name: _padded(values[start : start + size], size) for name, values in feeds.items()})
             for start in range(0, rows, size)
         ]
+        for part in parts:
+            for name, values in part.items():
+                if values.shape[:1] != (size,):
+                    raise ModelRefused(
+                        f"{self._source} gave an output {name!r} of shape {values.shape} for {size} rows.",
+                        code="runtime_failed",
+                    )
         if len(parts) == 1:
             return {name: values[:rows] for name, values in parts[0].items()}
         return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
@@ -134,7 +143,8 @@ def open_session(spec: SessionSpec) -> Session:
         card = foreign.card_of(runtime, labels, spec.model if isinstance(spec.model, Path) else None, artifact.digest)
     else:
         runtime, card = _runtime(artifact.data, artifact.source), artifact.card
-        _check_tensors(runtime, card.signature, artifact.source)
+        if not fits(runtime, card.signature):
+            raise ModelRefused(f"{artifact.source} has a signature that does not fit its graph.", code="bad_signature")
     session = Session(runtime, artifact, card)
     session.replay = replay_golden(session)
     return session
@@ -145,8 +155,11 @@ def replay_golden(session: Session) -> Replay:
 
     Raises:
         ModelRefused: The answers differ and MLSHIP_GOLDEN is not `warn`.
-        UsageError: MLSHIP_GOLDEN has another value.
+        UsageError: MLSHIP_GOLDEN has a value that means nothing.
     """
+    mode = os.environ.get("MLSHIP_GOLDEN", "refuse")
+    if mode not in ("refuse", "warn"):
+        raise UsageError(f"MLSHIP_GOLDEN is {mode!r}; it may be 'refuse' or 'warn'.")
     golden = session.card.golden
     if golden is None:
         return Replay(0, agrees=True)
@@ -154,9 +167,6 @@ def replay_golden(session: Session) -> Replay:
     if found.within(golden.tolerance):
         return Replay(golden.rows, agrees=True)
     message = f"{session._source} no longer answers as its original did: {_describe(found)}. {_versions(session.card)}"
-    mode = os.environ.get("MLSHIP_GOLDEN", "refuse")
-    if mode not in ("refuse", "warn"):
-        raise UsageError(f"MLSHIP_GOLDEN is '{mode}'; it may be 'refuse' or 'warn'.")
     if mode == "refuse":
         raise ModelRefused(
             message,
@@ -175,7 +185,8 @@ def _describe(found: Difference) -> str:
 def _versions(card: Card) -> str:
     import onnxruntime
 
-    then = card.provenance.get("versions", {}).get("onnxruntime", "unknown")
+    versions = card.provenance.get("versions")
+    then = versions.get("onnxruntime", "unknown") if isinstance(versions, dict) else "unknown"
     return f"onnxruntime was {then} then and is {onnxruntime.__version__} now."
 
 
@@ -186,6 +197,8 @@ def _runtime(data: bytes, source: str) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Left to itself it takes bytes that bear another mark for its own format, which nobody has looked into.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -193,48 +206,10 @@ def _runtime(data: bytes, source: str) -> onnxruntime.InferenceSession:
         raise ModelRefused(f"{source} cannot be opened by onnxruntime: {_first_line(error)}", code="no_load") from error
 
 
-def _check_tensors(runtime: onnxruntime.InferenceSession, signature: Signature, source: str) -> None:
-    wanted = ({tensor.name for tensor in signature.tensors}, {output.tensor for output in signature.outputs})
-    given = ({item.name for item in runtime.get_inputs()}, {item.name for item in runtime.get_outputs()})
-    if wanted[0] != given[0] or not wanted[1] <= given[1]:
-        raise ModelRefused(f"{source} has a signature that does not fit its graph.", code="bad_signature")
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def _feed(signature: Signature, tensor: Tensor, columns: Mapping[str, Array], rows: int) -> Array:
-    """The array that a graph input is fed: [rows] or [rows, number of columns that feed it]."""
-    feeding = signature.feeding(tensor)
-    out: Any
-    if tensor.dtype == "string":
-        out = np.empty((rows, len(feeding)), dtype=object)
-        for index, column in enumerate(feeding):
-            values = columns[column.name]
-            out[:, index] = values
-        out[np.equal(out, None)] = NULL_TEXT
-    else:
-        out = np.empty((rows, len(feeding)), dtype=tensor.dtype)
-        for index, column in enumerate(feeding):
-            out[:, index] = _numbers(columns[column.name], tensor.dtype)
-    return out[:, 0] if tensor.flat else out
-
-
-def _numbers(values: Array, dtype: str) -> Array:
-    if values.dtype.kind != "M":
-        return values
-    ticks = values.astype(np.int64)
-    if np.dtype(dtype).kind != "f":
-        return ticks
-    return np.where(np.isnat(values), np.nan, ticks.astype(dtype))  # type: ignore[call-overload]
 
 
 def _padded(values: Array, size: int) -> Array:
     short = size - len(values)
     return np.concatenate([values, np.repeat(values[-1:], short, axis=0)]) if short else values
-
-
-def _output(output: Output, raw: Any, rows: int) -> Array:
-    values = raw.reshape(rows) if output.index is None else raw[:, output.index]
-    return np.asarray(values).astype(_OUTPUT_ARRAYS[output.dtype], copy=False)

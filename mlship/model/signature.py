@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from mlship.errors import ModelRefused
+from mlship.model.plain import from_plain, to_plain
 
 Dtype = Literal["bool", "int64", "float32", "float64", "string", "category", "datetime", "date"]
 """The dtypes of input columns."""
@@ -16,10 +17,15 @@ OutputDtype = Literal["bool", "int64", "float64", "string"]
 Meaning = Literal["label", "probability", "score", "value", "raw"]
 """What an output column says: the predicted label, a class's probability, a decision value, a
 regression or transformed value, or an output of a foreign graph."""
-Category = str | int | float
+Category = str | bool | int | float
 
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 OUTPUT_DTYPES: tuple[OutputDtype, ...] = get_args(OutputDtype)
+TENSOR_DTYPES = (
+    "float64", "float32", "float16", "int64", "int32", "int16", "int8",
+    "uint64", "uint32", "uint16", "uint8", "bool", "string",
+)  # fmt: skip
+"""The element types of graph inputs."""
 
 NULL_TOKENS = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
@@ -71,7 +77,7 @@ class Tensor:
 
     Attributes:
         name: Its name in the graph.
-        dtype: numpy name of its element type, or `string`.
+        dtype: numpy name of its element type, or `string`; one of `TENSOR_DTYPES`.
         flat: True for shape [rows], False for [rows, columns that feed it, in signature order].
     """
 
@@ -121,6 +127,13 @@ class Signature:
         return tuple(column.name for column in self.inputs)
 
     @cached_property
+    def _columns_of(self) -> dict[str, tuple[Column, ...]]:
+        groups: dict[str, list[Column]] = {}
+        for column in self.inputs:
+            groups.setdefault(column.tensor, []).append(column)
+        return {name: tuple(columns) for name, columns in groups.items()}
+
+    @cached_property
     def tensor_dtypes(self) -> dict[str, str]:
         """Element type of each graph input by its name."""
         return {tensor.name: tensor.dtype for tensor in self.tensors}
@@ -131,14 +144,14 @@ class Signature:
 
     def feeding(self, tensor: Tensor) -> tuple[Column, ...]:
         """Return the columns that feed a graph input, in order."""
-        return tuple(column for column in self.inputs if column.tensor == tensor.name)
+        return self._columns_of.get(tensor.name, ())
 
     def to_json(self) -> dict[str, Any]:
         """Return the signature as plain JSON values; `from_json` is its inverse."""
         return {
-            "inputs": [_plain(column) for column in self.inputs],
-            "tensors": [_plain(tensor) for tensor in self.tensors],
-            "outputs": [_plain(output) for output in self.outputs],
+            "inputs": [to_plain(column) for column in self.inputs],
+            "tensors": [to_plain(tensor) for tensor in self.tensors],
+            "outputs": [to_plain(output) for output in self.outputs],
             "null_tokens": list(self.null_tokens),
         }
 
@@ -147,16 +160,19 @@ class Signature:
         """Read a signature from plain JSON values.
 
         Raises:
-            ModelRefused: A field is missing or unknown, a dtype or tensor does not exist, or a name occurs twice.
+            ModelRefused: A field is missing or unknown, or contradicts another.
         """
         try:
-            signature = cls(
-                inputs=tuple(_column(item) for item in data["inputs"]),
-                tensors=tuple(Tensor(**item) for item in data["tensors"]),
-                outputs=tuple(Output(**item) for item in data["outputs"]),
-                null_tokens=tuple(data["null_tokens"]),
+            signature = from_plain(
+                cls,
+                {
+                    "inputs": tuple(from_plain(Column, item) for item in data["inputs"]),
+                    "tensors": tuple(from_plain(Tensor, item) for item in data["tensors"]),
+                    "outputs": tuple(from_plain(Output, item) for item in data["outputs"]),
+                    "null_tokens": data["null_tokens"],
+                },
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelRefused(f"The model's signature cannot be read: {error}.", code="bad_signature") from error
         signature.check()
         return signature
@@ -174,35 +190,63 @@ class Signature:
 
 def duplicates(names: list[str] | tuple[str, ...]) -> list[str]:
     """Return the names that occur more than once, each once, in order."""
-    return list(dict.fromkeys(name for name in names if names.count(name) > 1))
-
-
-def _column(item: dict[str, Any]) -> Column:
-    categories = item.get("categories")
-    return Column(**{**item, "categories": None if categories is None else tuple(categories)})
-
-
-def _plain(item: Column | Tensor | Output) -> dict[str, Any]:
-    """A dataclass as JSON values, leaving out what has its default, so that files stay short."""
-    plain = {}
-    for entry in dataclasses.fields(item):
-        value = getattr(item, entry.name)
-        if entry.default is dataclasses.MISSING or value != entry.default:
-            plain[entry.name] = list(value) if isinstance(value, tuple) else value
-    return plain
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _contradiction(signature: Signature) -> str | None:
-    tensors = set(signature.tensor_dtypes)
+    return _problem_of_names(signature) or _problem_of_inputs(signature) or _problem_of_outputs(signature)
+
+
+def _problem_of_names(signature: Signature) -> str | None:
+    groups = {
+        "input": signature.names,
+        "tensor": tuple(tensor.name for tensor in signature.tensors),
+        "output": tuple(output.name for output in signature.outputs),
+    }
+    for kind, names in groups.items():
+        if not names:
+            return f"it has no {kind}s"
+        if twice := duplicates(names):
+            return f"the {kind} name {twice[0]!r} occurs twice"
+    return None
+
+
+def _problem_of_inputs(signature: Signature) -> str | None:
+    dtypes = signature.tensor_dtypes
     for column in signature.inputs:
-        if column.dtype not in DTYPES:
-            return f"column '{column.name}' has the unknown dtype '{column.dtype}'"
-        if column.tensor not in tensors:
-            return f"column '{column.name}' feeds '{column.tensor}', which is no input of the graph"
+        if problem := _problem_of_column(column, dtypes.get(column.tensor)):
+            return f"column {column.name!r} {problem}"
+    for tensor in signature.tensors:
+        width = len(signature.feeding(tensor))
+        if width == 0 or (tensor.flat and width > 1):
+            return f"{width} columns feed the tensor {tensor.name!r}"
+    return None
+
+
+def _problem_of_outputs(signature: Signature) -> str | None:
+    whole = {output.tensor for output in signature.outputs if output.index is None}
     for output in signature.outputs:
         if output.dtype not in OUTPUT_DTYPES:
-            return f"output '{output.name}' has the unknown dtype '{output.dtype}'"
-    for kind, names in (("input", signature.names), ("output", tuple(output.name for output in signature.outputs))):
-        if len(set(names)) != len(names):
-            return f"the {kind} name '{duplicates(names)[0]}' occurs twice"
+            return f"output {output.name!r} has the unknown dtype {output.dtype!r}"
+        if output.index is not None and (output.index < 0 or output.tensor in whole):
+            return f"output {output.name!r} is no column of {output.tensor!r}"
+    return None
+
+
+def _problem_of_column(column: Column, tensor_dtype: str | None) -> str | None:
+    if column.dtype not in DTYPES:
+        return f"has the unknown dtype {column.dtype!r}"
+    if tensor_dtype is None:
+        return f"feeds {column.tensor!r}, which is no input of the graph"
+    if tensor_dtype not in TENSOR_DTYPES:
+        return f"feeds a tensor of the unknown dtype {tensor_dtype!r}"
+    text = column.dtype in ("string", "category")
+    if text != (tensor_dtype == "string"):
+        return f"is {column.dtype} and feeds a tensor of {tensor_dtype}"
+    if text or tensor_dtype.startswith("float"):
+        return None
+    if column.nullable:
+        return f"may be null, which a tensor of {tensor_dtype} cannot hold"
+    if column.dtype.startswith("float") or (tensor_dtype == "bool") > (column.dtype == "bool"):
+        return f"is {column.dtype} and feeds a tensor of {tensor_dtype}"
     return None
