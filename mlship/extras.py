@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 
 from mlship.errors import DependencyMissing
@@ -18,14 +19,23 @@ def load(module: str, *, needed_for: str, hint: str) -> ModuleType:
 
     Raises:
         DependencyMissing: The library itself is not installed. An import error from inside an
-            installed library passes through untouched: it is broken, not absent.
+            installed library passes through untouched: it is broken or of another version, not absent.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        top = module.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != top:
+        absent = _absent_library(module, error.name or "")
+        if absent is None:
             raise
         raise DependencyMissing(
-            f"{needed_for} needs the library '{top}', which is not installed.", hint=hint
+            f"{needed_for} needs the library '{absent}', which is not installed.", hint=hint
         ) from error
+
+
+def _absent_library(module: str, missing: str) -> str | None:
+    """The library that is absent when a part of its dotted name cannot be found, or None when it is there."""
+    if module != missing and not module.startswith(f"{missing}."):
+        return None
+    parent = sys.modules.get(missing.rpartition(".")[0])
+    # A package without a file is a namespace that several libraries share, such as google.
+    return None if getattr(parent, "__file__", None) else missing

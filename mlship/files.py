@@ -30,25 +30,29 @@ def publish(part: Path, final: Path) -> None:
     The file is flushed to the disk before the rename and its directory after it.
 
     Raises:
-        OutputFailed: The system refused; the final name is untouched.
+        OutputFailed: The system refused, or the final name is a device, a pipe or a folder; it is untouched.
     """
     try:
+        if final.exists() and not final.is_file():  # root would replace /dev/null itself by a file
+            raise OutputFailed(f"'{final}' could not be written: it is not a regular file.", hint="Name another file.")
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         part.replace(final)
-        _sync_directory(final.parent)
     except OSError as error:
         raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
+    _sync_directory(final.parent)
 
 
 def _sync_directory(folder: Path) -> None:
+    """Make a rename durable, where the file system can; the file is whole under its name in any case."""
     if os.name != "posix":  # Windows cannot open a directory, and its rename is already durable
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with contextlib.suppress(OSError):  # folders that may not be listed, network file systems
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -86,7 +90,8 @@ def current_umask() -> int:
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock on a file for the length of a `with` block.
 
-    The system drops the lock when the process dies, also by SIGKILL, so a lock never goes stale.
+    The system drops the lock when the process dies, also by SIGKILL, so a lock never goes stale. A forked child
+    shares it until it ends or runs another program.
 
     Args:
         path: The lock file; made when absent, and left behind.
@@ -94,14 +99,18 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
     Raises:
         OutputLocked: Another process holds it.
-        OutputFailed: The lock file cannot be made.
+        OutputFailed: The lock file cannot be made, or its file system knows no locks.
     """
     try:
         stream = path.open("a+b")
     except OSError as error:
         raise OutputFailed(f"'{what}' could not be written: {error.strerror or error}.") from error
     with stream:
-        if not _try_lock(stream):
+        try:
+            held = _try_lock(stream)
+        except OSError as error:
+            raise OutputFailed(f"'{what}' could not be locked: {error.strerror or error}.") from error
+        if not held:
             raise OutputLocked(
                 f"Another run of mlship is writing '{what}'.", hint="Wait for it to end, or write elsewhere with -o."
             )
