@@ -1,0 +1,1 @@
+"""One ONNX session behind Flask on gunicorn: the same answers over HTTP as everywhere else."""

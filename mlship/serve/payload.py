@@ -1,0 +1,169 @@
+"""The body of a request becomes typed columns.
+
+Four forms say the same thing:
+
+    {"instances": [{"age": 31, "city": "Porto"}]}
+    [{"age": 31, "city": "Porto"}]
+    {"age": 31, "city": "Porto"}
+    {"columns": ["age", "city"], "data": [[31, "Porto"]]}
+
+A model may have a column called `instances`, or `columns` and `data`. A value of a column is never a list,
+so a list under such a name is the form and anything else is a record; only when other columns of the model
+stand beside it, is an object with a list under a model's own column taken as a record (with a bad value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from mlship.model.signature import Signature
+from mlship.model.values.codes import CellError, Coerced
+from mlship.model.values.records import kind_of, read_json_columns, read_records
+from mlship.serve.problems import MOST_LISTED, RequestRefused, RowsRefused
+
+_FORMS = 'a list of records, one record, {"instances": [records]} or {"columns": [names], "data": [rows]}'
+_CELLS_AT_ONCE = 1 << 16  # a body of a few kB can miss millions of values: they are counted in blocks, not kept
+_MOST_COUNTED = 100_000
+_LONGEST_NAME = 100
+
+
+def read_body(body: bytes, signature: Signature, most_rows: int) -> Coerced:
+    """Read the rows of a request.
+
+    Args:
+        body: The whole body, JSON in UTF-8.
+        signature: The model's columns.
+        most_rows: The row limit.
+
+    Returns:
+        The typed columns, without errors.
+
+    Raises:
+        RequestRefused: 400 for what is no JSON or has none of the forms, 413 past the row limit.
+        RowsRefused: The model does not accept all values.
+    """
+    rows, names = _rows_of(_parse(body), signature)
+    if len(rows) > most_rows:
+        raise RequestRefused(
+            413, "too_many_rows", f"The request has {len(rows):,} rows; this server takes up to {most_rows:,} at once."
+        )
+    step = max(1, _CELLS_AT_ONCE // max(1, len(signature.inputs)))
+    blocks: list[Coerced] = []
+    listed: list[CellError] = []
+    count = 0
+    for start in range(0, max(1, len(rows)), step):
+        block, errors = _read_block(signature, rows[start : start + step], names)
+        blocks.append(block)
+        listed += _moved(errors[: MOST_LISTED - len(listed)], start)
+        count += len(errors)
+        if count > _MOST_COUNTED:
+            raise RowsRefused(listed, count, complete=start + step >= len(rows))
+    if count:
+        raise RowsRefused(listed, count)
+    return blocks[0] if len(blocks) == 1 else _joined(blocks)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        reason = "lists or objects are nested too deeply" if "memory" in error.msg else error.msg
+        place = f"line {error.lineno}, column {error.colno}"
+        raise RequestRefused(400, "bad_json", f"The body is not valid JSON: {reason} ({place}).{_help(body)}") from None
+
+
+def _help(body: bytes) -> str:
+    if any(word in body for word in (b"NaN", b"Infinity")):
+        return " NaN and Infinity are not JSON; a missing value is null."
+    return ""
+
+
+def _rows_of(document: Any, signature: Signature) -> tuple[list[Any], list[str] | None]:
+    """The rows, and the names of their columns when each row is a list."""
+    if isinstance(document, list):
+        return document, None
+    if not isinstance(document, dict):
+        raise _bad_shape(f"is {kind_of(document)}")
+    wrapped = _is_form(document, ("instances",), signature)
+    split = _is_form(document, ("columns", "data"), signature)
+    if wrapped and split:
+        raise _bad_shape('has "instances" and "columns" at once')
+    if wrapped:
+        return document["instances"], None
+    if split:
+        return document["data"], _column_names(document["columns"])
+    if not any(name in document for name in signature.names):
+        # no record of this model: say what is wrong with the form that was probably meant
+        for name in ("instances", "columns", "data"):
+            if name in document:
+                raise _bad_shape(f'has {kind_of(document[name])} as "{name}"')
+    return [document], None
+
+
+def _is_form(document: dict[str, Any], keys: tuple[str, ...], signature: Signature) -> bool:
+    if not all(isinstance(document.get(key), list) for key in keys):
+        return False
+    own = [key for key in keys if key in signature.names]
+    others = any(name in document for name in signature.names if name not in keys)
+    return not (own and others)
+
+
+def _column_names(names: list[Any]) -> list[str]:
+    if not all(isinstance(name, str) for name in names):
+        raise _bad_shape('has something other than text in "columns"')
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            short = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
+            raise RequestRefused(400, "duplicate_column", f"\"columns\" has the name '{short}' more than once.")
+        seen.add(name)
+    return names
+
+
+def _bad_shape(what: str) -> RequestRefused:
+    return RequestRefused(400, "bad_shape", f"The body {what}; expected {_FORMS}.")
+
+
+def _read_block(signature: Signature, rows: Sequence[Any], names: list[str] | None) -> tuple[Coerced, list[CellError]]:
+    """Read some rows; the errors count from the block's first row."""
+    broken = list(_broken(rows, names))
+    if not broken:
+        block = _read_rows(signature, rows, names)
+        return block, block.errors
+    unfit = {error.row for error in broken}
+    places = [row for row in range(len(rows)) if row not in unfit]
+    block = _read_rows(signature, [rows[row] for row in places], names)
+    errors = [CellError(places[error.row], error.column, error.code, error.kind) for error in block.errors]
+    return block, sorted(broken + errors, key=lambda error: error.row)
+
+
+def _read_rows(signature: Signature, rows: Sequence[Any], names: list[str] | None) -> Coerced:
+    if names is None:
+        return read_records(signature, rows)
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    return read_json_columns(signature, columns, len(rows))
+
+
+def _broken(rows: Sequence[Any], names: list[str] | None) -> Iterator[CellError]:
+    """The rows that are no rows: not an object, or not a list of as many values as there are columns."""
+    for row, value in enumerate(rows):
+        if names is None:
+            if type(value) is not dict:
+                yield CellError(row, None, "bad_json", kind_of(value))
+        elif type(value) is not list:
+            yield CellError(row, None, "bad_json", kind_of(value))
+        elif len(value) != len(names):
+            yield CellError(row, None, "wrong_field_count", f"{len(value)} for {len(names)} columns")
+
+
+def _moved(errors: Sequence[CellError], by: int) -> list[CellError]:
+    return [CellError(error.row + by, error.column, error.code, error.kind) for error in errors]
+
+
+def _joined(blocks: list[Coerced]) -> Coerced:
+    columns = {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
+    return Coerced(sum(block.rows for block in blocks), columns)
