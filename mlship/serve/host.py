@@ -1,0 +1,151 @@
+"""The server of one model, from options to exit. This process only watches: it never opens the model itself."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mlship import extras
+from mlship.errors import MlshipError, OutputFailed, UsageError
+from mlship.serve.preflight import preflight
+from mlship.serve.quota import available_cpus, default_threads, default_workers
+from mlship.serve.settings import Ready, ServeOptions
+
+if TYPE_CHECKING:
+    from mlship.serve.arbiter import ServeApplication
+
+_NEEDED_FOR = "mlship serve"
+_POSIX_HINT = "Run it on Linux or macOS; on Windows in WSL or in a Docker container."
+_INSTALL_HINT = "pip install 'gunicorn>=27.0.1' flask"
+_BACKLOG = 2048
+
+
+def serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
+    """Serve a model until SIGTERM or SIGINT.
+
+    Args:
+        options: What to serve and how.
+        on_ready: Called once, when all workers answer.
+
+    Raises:
+        DependencyMissing: gunicorn, Flask or something of POSIX that they need is not there.
+        UsageError: There is no such file or host, or other machines would be answered without --no-auth.
+        ModelRefused: The model is refused.
+        OutputFailed: The port is taken or not allowed.
+    """
+    require_server()
+    # Until gunicorn takes the signals over, SIGTERM ends the start as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _serve(options, on_ready)
+    except KeyboardInterrupt:
+        return
+
+
+def require_server() -> None:
+    """Check that what the server stands on is there.
+
+    Raises:
+        DependencyMissing: It is not.
+    """
+    for module in ("fcntl", "grp", "pwd", "resource"):
+        extras.load(module, needed_for=_NEEDED_FOR, hint=_POSIX_HINT)
+    for module in ("gunicorn", "flask"):
+        extras.load(module, needed_for=_NEEDED_FOR, hint=_INSTALL_HINT)
+
+
+def _serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
+    from mlship.serve.arbiter import Plan, ServeApplication
+
+    cpus = available_cpus()
+    workers = options.workers or default_workers(cpus)
+    threads = options.threads or default_threads(cpus, workers)
+    with contextlib.closing(bind(options)) as listener:
+        model = preflight(options.model)
+        try:
+            data = options.model.read_bytes()
+        except OSError as error:
+            raise UsageError(f"The model file '{options.model}' went away while it was read.") from error
+        try:
+            listener.listen(_BACKLOG)  # only now, so that nobody is accepted who would be dropped again
+        except OSError as error:  # another program may have bound the same port and listened first
+            raise _port_problem(error, options.port) from error
+        ready = Ready(model, _url(listener), workers, threads)
+        plan = Plan(
+            path=options.model,
+            data=data,
+            model=model,
+            limits=options.limits,
+            listener=listener.detach(),  # gunicorn's from here on
+            workers=workers,
+            threads=threads,
+            log_level=options.log_level,
+            on_ready=lambda: on_ready(ready),
+        )
+    _run(ServeApplication(plan))
+
+
+def _run(application: ServeApplication) -> None:
+    parent = os.getpid()
+    try:
+        application.run()
+    except SystemExit as end:
+        if os.getpid() != parent:  # a worker leaves this way too
+            raise
+        if end.code not in (0, None):
+            raise application.failure or MlshipError("The server ended unexpectedly.") from None
+
+
+def bind(options: ServeOptions) -> socket.socket:
+    """Bind the TCP socket of the server without listening yet.
+
+    Raises:
+        UsageError: The host is unknown or not of this machine, or is beyond loopback without --no-auth.
+        OutputFailed: The port is taken, or the system does not allow it.
+    """
+    host, port = options.host, options.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"The host '{host}' is not known: {error}.", hint="--host 127.0.0.1") from error
+    if not options.no_auth and not all(_is_loopback(str(address[0])) for *_, address in found):
+        raise UsageError(
+            f"On '{host}' every machine that reaches this one could ask the model, and nobody is asked who they are.",
+            hint="Add --no-auth if that is meant, or keep to this machine with: --host 127.0.0.1",
+        )
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections do not hold the port
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"'{host}' is no address of this machine.", hint="--host 127.0.0.1") from error
+        raise _port_problem(error, port) from error
+    return listener
+
+
+def _port_problem(error: OSError, port: int) -> OutputFailed:
+    if error.errno == errno.EADDRINUSE:
+        return OutputFailed(
+            f"Port {port} is taken by another program.", hint="Take any free port with: --port 0", code="port_taken"
+        )
+    return OutputFailed(f"Port {port} cannot be used: {error.strerror}.", hint="--port 8000", code="port_refused")
+
+
+def _is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_loopback
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
