@@ -1,0 +1,53 @@
+"""Stopping a run by SIGINT or SIGTERM between two chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from mlship.errors import Stopped
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Remembers that a signal came."""
+
+    def __init__(self) -> None:
+        self._signum: int | None = None
+
+    def check(self) -> None:
+        """End the run if a signal came.
+
+        Raises:
+            Stopped: One did.
+        """
+        if self._signum is not None:
+            name = signal.Signals(self._signum).name
+            raise Stopped(self._signum, f"Stopped by {name}; no output was written.")
+
+    def note(self, signum: int, _frame: FrameType | None) -> None:
+        """Remember a signal, and let a second one end the process as usual."""
+        self._signum = signum
+        signal.signal(signum, signal.SIG_DFL if signum != signal.SIGINT else signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Turn SIGINT and SIGTERM into a note for the length of a `with` block.
+
+    Elsewhere than in the main thread, where Python lets nobody take signals, the block runs without.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {signum: signal.signal(signum, stop.note) for signum in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,1 @@
+"""Tables: bytes become columns and columns bytes, one file a format. The only owner of Polars."""

@@ -1,0 +1,189 @@
+"""Records of CSV text (RFC 4180): where they end, whether a block of them is regular, and their fields one by one.
+
+A quote opens a field only where the field begins; inside, a doubled quote stands for one, and separators and
+line feeds are text. Records end at a line feed outside quotes, and a carriage return right before it belongs
+to the end; any other outside quotes is refused, because readers differ in what they make of it.
+
+An empty line is no record where there are two or more columns, as pandas reads it. Where there is one column
+it is a record whose only field is empty: leaving it out would lose a row.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlship.model.values.codes import Code
+
+QUOTE, SEPARATOR, NEWLINE, RETURN = b'",\n\r'
+
+_QUOTED = re.compile(rb'(?:(?<=[,\n])|\A)"[^"]*+(?:""[^"]*+)*+("?)')
+# The csv module's own bound of 128 KiB a field would refuse what is only long; 2^31-1 is the most it takes everywhere.
+_LONGEST_FIELD = 2**31 - 1
+
+
+def _table(*codes: int) -> NDArray[np.bool_]:
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(codes)] = True
+    return table
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What a look at the special characters of a block tells, which begins where a record begins.
+
+    Attributes:
+        marks: Positions of separators and line feeds outside quotes, in order.
+        kinds: The byte at each of them.
+        tidy: Whether every closing quote ends its field.
+        open: Whether the block ends inside quotes.
+    """
+
+    marks: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+    tidy: bool = True
+    open: bool = False
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Positions of the line feeds that end records."""
+        ends: NDArray[np.int64] = self.marks[self.kinds == NEWLINE]
+        return ends
+
+    def has_shape(self, width: int) -> bool:
+        """Tell whether every record has exactly this many fields; each is looked at, a sum would not do."""
+        if len(self.kinds) % width:
+            return False
+        rows = self.kinds.reshape(-1, width)
+        return bool((rows[:, -1] == NEWLINE).all() and (rows[:, :-1] == SEPARATOR).all())
+
+
+def survey(data: bytes) -> Survey:
+    """Look at a block that begins where a record begins."""
+    codes = np.frombuffer(data, dtype=np.uint8)
+    marks = np.flatnonzero((codes == SEPARATOR) | (codes == NEWLINE))
+    if b'"' not in data:
+        return Survey(marks, codes[marks])
+    starts, stops, tidy = _regular_quotes(codes) or _any_quotes(data)
+    if not len(starts):
+        return Survey(marks, codes[marks], tidy)
+    is_open = len(stops) < len(starts)
+    if is_open:
+        stops = np.append(stops, len(data))
+    last = np.searchsorted(starts, marks) - 1  # the last quoted text that opens before each mark, -1 for none
+    marks = marks[(last < 0) | (marks > stops[last])]
+    return Survey(marks, codes[marks], tidy, is_open)
+
+
+def _regular_quotes(codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
+    """Take quotes as opening and closing in turn, which is right when every opening one stands where it may.
+
+    A doubled quote closes and opens at once. Returns None when one opens elsewhere, as in `5" pipe`.
+    """
+    quotes = np.flatnonzero(codes == QUOTE)
+    starts, stops = quotes[0::2], quotes[1::2]
+    before = codes[starts - 1]
+    if starts[0] == 0:
+        before[0] = NEWLINE
+    if not _table(SEPARATOR, NEWLINE, QUOTE)[before].all():
+        return None
+    after = codes[np.minimum(stops + 1, len(codes) - 1)]
+    ends_field = _table(SEPARATOR, NEWLINE, QUOTE)[after] | (stops == len(codes) - 1)
+    ends_line = (after == RETURN) & (codes[np.minimum(stops + 2, len(codes) - 1)] == NEWLINE)
+    return starts, stops, bool((ends_field | ends_line).all())
+
+
+def _any_quotes(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+    """Find quoted texts one after the other, whatever else contains quotes."""
+    starts: list[int] = []
+    stops: list[int] = []
+    for match in _QUOTED.finditer(data):
+        starts.append(match.start())
+        if match[1]:
+            stops.append(match.end() - 1)
+    return np.array(starts, dtype=np.int64), np.array(stops, dtype=np.int64), False
+
+
+def last_border(data: bytes) -> int:
+    """Return where the last whole record of a block ends, 0 when none does; the block begins where one begins."""
+    if b'"' not in data:
+        return data.rfind(b"\n") + 1
+    ends = survey(data).ends
+    return int(ends[-1]) + 1 if len(ends) else 0
+
+
+@dataclass
+class Records:
+    """Records read one by one.
+
+    Attributes:
+        fields: The fields of each row, in the file's order; None for a row that cannot be read.
+        starts: Where each row begins in the block.
+        bad: The rows that cannot be read, with the reason.
+    """
+
+    fields: list[list[str] | None] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    bad: dict[int, Code] = field(default_factory=dict)
+
+    def add(self, start: int, found: list[str] | Code) -> None:
+        """Append a row, or the reason why it cannot be read."""
+        if isinstance(found, str):
+            self.bad[len(self.fields)] = found
+        self.fields.append(None if isinstance(found, str) else found)
+        self.starts.append(start)
+
+
+def split(data: bytes, ends: Iterable[int], width: int) -> Records:
+    """Read records one by one.
+
+    A record of several lines that cannot be read may well be a quote that was never closed and swallowed what
+    follows, so that each of its lines counts as a row of its own: nothing disappears in one refused row.
+
+    Args:
+        data: The block; it begins where a record begins.
+        ends: Positions of the line feeds that end its records.
+        width: How many fields a record should have.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    records = Records()
+    start = 0
+    for end in ends:
+        raw, at, start = data[start:end].removesuffix(b"\r"), start, end + 1
+        if not raw and width > 1:
+            continue
+        found = _fields(raw, width)
+        if isinstance(found, list) or b"\n" not in raw:
+            records.add(at, found)
+            continue
+        for line in raw.split(b"\n"):
+            if line.strip(b"\r") or width == 1:
+                records.add(at, found)
+            at += len(line) + 1
+    return records
+
+
+def _fields(raw: bytes, width: int) -> list[str] | Code:
+    """The fields of one record, or why it has none."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return "bad_encoding"
+    if '"' not in text:
+        if "\r" in text:
+            return "bad_encoding"
+        fields = text.split(",")
+    else:
+        lines = "\n" in text
+        try:
+            fields = next(csv.reader((text,), strict=lines))
+        except csv.Error:  # a carriage return outside quotes, or in several lines text after a closing quote
+            return "wrong_field_count" if lines else "bad_encoding"
+        if text.endswith("\r"):  # which the csv module passes over
+            return "bad_encoding"
+    return fields if len(fields) == width else "wrong_field_count"

@@ -1,0 +1,28 @@
+"""Columns of Polars become the typed columns that `model.values.typed` reads."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mlship.model.values.typed import TypedColumn
+
+
+def typed_column(series: pl.Series) -> TypedColumn:
+    """Return a column of any dtype as an array and a mask of its nulls.
+
+    Decimals become the nearest float64, dictionaries texts, zoned times UTC; what is no value of a model, such
+    as a list, becomes an object that every dtype refuses.
+    """
+    nulls = series.is_null().to_numpy()
+    dtype = series.dtype
+    if dtype.is_decimal():
+        series = series.cast(pl.Float64)
+    elif isinstance(dtype, pl.Categorical | pl.Enum):
+        series = series.cast(pl.String)
+    elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    elif dtype.is_integer() or dtype == pl.Boolean:
+        series = series.fill_null(strategy="zero") if dtype.is_integer() else series.fill_null(value=False)
+    elif dtype.is_nested():
+        series = pl.Series([b""] * len(series), dtype=pl.Binary)
+    return TypedColumn(series.to_numpy(), nulls)
