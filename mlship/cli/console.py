@@ -60,13 +60,13 @@ class Console:
         self._stderr().print(text, markup=False, highlight=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table."""
+        """Print a table, without a head when no column has a name."""
         if self.quiet:
             return
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title, title_justify="left")
+        table = Table(title=title, title_justify="left", show_header=any(columns))
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:

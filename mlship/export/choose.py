@@ -40,8 +40,9 @@ def choose_golden(original: Original, columns: Sequence[Column], kinds: Mapping[
         steady = np.flatnonzero(_steady(original, columns, kind) & _near(original, kind, kinds["typical"]))
         picked = _spread(steady, min(room, _QUOTAS.get(name, room)))
         room -= len(picked)
-        inputs.append({column: values[picked] for column, values in kind.inputs.items()})
-        answers.append({column: values[picked] for column, values in kind.answers.items()})
+        # Typical rows are picked last and stand first: the first golden row serves as an example of a request.
+        inputs.insert(0, {column: values[picked] for column, values in kind.inputs.items()})
+        answers.insert(0, {column: values[picked] for column, values in kind.answers.items()})
     return Golden(
         rows=MOST_ROWS - room,
         tolerance=proof.tolerance,
