@@ -110,12 +110,13 @@ def _int(values: Any) -> _Read:
         case "u":
             return values, {"out_of_range": values > np.iinfo(np.int64).max}
         case "f":
+            wide: Any = _float(values)[0]
             broken: dict[Code, Mask] = {
                 "not_finite": ~np.isfinite(values),
-                "not_an_integer": values != np.floor(values),
-                "out_of_range": (values >= 2.0**63) | (values < -(2.0**63)),
+                "not_an_integer": wide != np.floor(wide),
+                "out_of_range": (wide >= 2.0**63) | (wide < -(2.0**63)),
             }
-            return values, broken
+            return wide, broken
         case _:
             return _none_of(values, "not_a_number")
 

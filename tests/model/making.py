@@ -1,0 +1,126 @@
+"""Signatures, graphs and artifacts that are small enough to work out their answers by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from mlship.model.artifact import Card, Proof, RowPlan, sign
+from mlship.model.golden import Golden
+from mlship.model.session import Session, SessionSpec, open_session
+from mlship.model.signature import Column, Output, Signature, Tensor
+
+WEIGHTS = (2.0, -1.0)
+OPSETS = (helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3))
+IR_VERSION = 8
+AWKWARD = ("my age", "my_age", "2x", "São é", "a\nb", 'it\'s "x"', "", " ", "location", "\u202e", "x" * 300, "日本")
+"""Names that users give to columns."""
+
+
+def value(name: str, element: int, *shape: int | str | None) -> ValueInfoProto:
+    """Return an input or output of a graph."""
+    return helper.make_tensor_value_info(name, element, shape)
+
+
+def model(
+    nodes: Sequence[NodeProto],
+    inputs: Sequence[ValueInfoProto],
+    outputs: Sequence[ValueInfoProto],
+    constants: dict[str, Any] | None = None,
+    **properties: str,
+) -> bytes:
+    """Return a serialized model.
+
+    Args:
+        nodes: Its nodes.
+        inputs: Its inputs.
+        outputs: Its outputs.
+        constants: Its initializers.
+        properties: Its metadata.
+    """
+    initializers = [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()]
+    graph = helper.make_graph(list(nodes), "graph", list(inputs), list(outputs), initializers)
+    made = helper.make_model(graph, opset_imports=list(OPSETS), ir_version=IR_VERSION)
+    helper.set_model_props(made, properties)
+    return bytes(made.SerializeToString())
+
+
+def linear_graph() -> bytes:
+    """Return a graph: score = x [rows, 2] times WEIGHTS, label = score > 0; in double precision."""
+    return model(
+        [
+            helper.make_node("MatMul", ["x", "weights"], ["score"]),
+            helper.make_node("Greater", ["score", "zero"], ["above"]),
+            helper.make_node("Cast", ["above"], ["label"], to=TensorProto.INT64),
+        ],
+        [value("x", TensorProto.DOUBLE, None, 2)],
+        [value("score", TensorProto.DOUBLE, None, 1), value("label", TensorProto.INT64, None, 1)],
+        {"weights": np.array([[WEIGHTS[0]], [WEIGHTS[1]]]), "zero": np.array(0.0)},
+    )
+
+
+def linear_card(names: tuple[str, str] = ("my age", "São é")) -> Card:
+    """Return the card of `linear_graph`, without golden rows."""
+    return Card(
+        name="linear",
+        version="1",
+        labels={"team": "blue"},
+        signature=Signature(
+            (Column(names[0], "float64", "x", nullable=False), Column(names[1], "float64", "x", nullable=False)),
+            (Tensor("x", "float64"),),
+            (Output("prediction", "int64", "label", "label"), Output("score", "float64", "score", "score")),
+        ),
+        parity=Proof({"typical": 3}, 1.0, 0.0, 1e-12, "float64", "exact"),
+        provenance={"source": {"sha256": "0" * 64, "type": "pickle"}, "versions": {"onnxruntime": "1.2.3"}},
+    )
+
+
+def linear_golden(names: tuple[str, str] = ("my age", "São é")) -> Golden:
+    """Return golden rows of `linear_graph`."""
+    return Golden(
+        rows=3,
+        tolerance=1e-12,
+        inputs={names[0]: np.array([1.0, 0.0, 0.25]), names[1]: np.array([1.0, 3.0, -0.5])},
+        outputs={"prediction": np.array([1, 0, 1]), "score": np.array([1.0, -3.0, 1.0])},
+    )
+
+
+def linear_artifact(**changes: Any) -> bytes:
+    """Return `linear_graph` signed with its golden rows; keywords change the card."""
+    return sign(linear_graph(), replace(linear_card(), golden=linear_golden(), **changes))
+
+
+def one_column(dtype: Any, tensor: str | None = None, name: str = "a", **options: Any) -> Signature:
+    """Return the signature of a model with one input column, fed to a tensor that holds every value of its dtype."""
+    element = tensor or ("string" if dtype in ("string", "category") else "float64")
+    return Signature(
+        (Column(name, dtype, "x", **options),),
+        (Tensor("x", element),),
+        (Output("y", "float64", "value", "y"),),
+    )
+
+
+def counting_session(rows: RowPlan) -> Session:
+    """Open a model that answers each row with the number of rows of the call and the row's own value."""
+    graph = model(
+        [
+            helper.make_node("Shape", ["x"], ["shape"], start=0, end=1),
+            helper.make_node("Cast", ["shape"], ["count"], to=TensorProto.DOUBLE),
+            helper.make_node("Mul", ["x", "zero"], ["zeros"]),
+            helper.make_node("Add", ["zeros", "count"], ["calls"]),
+            helper.make_node("Identity", ["x"], ["same"]),
+        ],
+        [value("x", TensorProto.DOUBLE, None, 1)],
+        [value("calls", TensorProto.DOUBLE, None, 1), value("same", TensorProto.DOUBLE, None, 1)],
+        {"zero": np.array(0.0)},
+    )
+    signature = Signature(
+        (Column("x", "float64", "x", nullable=False),),
+        (Tensor("x", "float64"),),
+        (Output("calls", "float64", "value", "calls"), Output("same", "float64", "value", "same")),
+    )
+    return open_session(SessionSpec(sign(graph, Card("count", "1", {}, signature, rows))))
