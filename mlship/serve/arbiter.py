@@ -155,7 +155,7 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         return self._announced
 
     def _worker_ended(self, arbiter: Any, pid: int) -> None:
-        """Give up when workers end before they are ready; one that ends later is simply replaced."""
+        """Replace a worker that died, as gunicorn does, but give up when none of them gets ready."""
         self.hear()
         if pid in self._ready:
             self._ready.discard(pid)
@@ -163,13 +163,15 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         if not arbiter.LISTENERS:  # stopping anyway
             return
         self._failures += 1
-        if self._announced and self._failures < _MOST_FAILURES:
-            return
         self.failure = self.failure or ModelRefused(
             f"A worker that was to serve '{self.plan.path}' was ended before it was ready.",
             hint="Give the machine more memory, or use fewer processes: --workers 1",
             code="worker_died",
         )
+        if self._announced and (self._ready or self._failures < _MOST_FAILURES):
+            arbiter.log.error("%s Another one is started.", self.failure.message)
+            self.failure = None
+            return
         arbiter.log.error_log.setLevel(logging.CRITICAL)  # the failure is told once, by whoever called
         if not self._announced:
             arbiter.kill_workers(signal.SIGKILL)  # the others, which have answered nobody yet

@@ -23,6 +23,7 @@ DRAIN_SECONDS = 1.0
 # sending when the connection closes never sees the answer, only a reset.
 _DISCARD_BYTES = 64 << 20
 _DISCARD_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
 
 _MALFORMED: tuple[tuple[type[Exception], int, str, str], ...] = (
     (http.UnsupportedTransferCoding, 501, "unsupported_transfer_coding", "The transfer coding is not supported."),
@@ -54,6 +55,8 @@ class DrainWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             super().load_wsgi()
         except Exception as error:  # noqa: BLE001 - the parent raises it again
             self.app.report_failure(error)
+            if self.age > self.cfg.workers:  # a replacement: the next one is started as soon as this one ends
+                time.sleep(_PAUSE_SECONDS)
             raise SystemExit(0) from None  # another code would make gunicorn log what the parent says better
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - as the system calls it
