@@ -22,6 +22,7 @@ from mlship.errors import InputRefused, ModelRefused, UsageError
 from mlship.export.allowed import is_allowed
 from mlship.export.sniff import looks_like, unpacked
 
+_MISNAMED = {"_loss": "sklearn._loss._loss"}  # what scikit-learn up to 1.8 writes for its compiled losses
 _WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
 
 
@@ -56,6 +57,7 @@ class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
         super().__init__("", io.BytesIO(data), ensure_native_byte_order=True)
 
     def find_class(self, module: str, name: str) -> Any:
+        module = _MISNAMED.get(module, module)
         if not is_allowed(module, name):
             raise _Forbidden(module, name)
         return super().find_class(module, name)
