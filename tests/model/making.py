@@ -12,7 +12,7 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from mlship.model.artifact import Card, Proof, RowPlan, sign
 from mlship.model.golden import Golden
 from mlship.model.session import Session, SessionSpec, open_session
-from mlship.model.signature import Column, Output, Signature, Tensor
+from mlship.model.signature import NULL_TEXT, Column, Output, Signature, Tensor
 
 WEIGHTS = (2.0, -1.0)
 OPSETS = (helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3))
@@ -124,3 +124,93 @@ def counting_session(rows: RowPlan) -> Session:
         (Output("calls", "float64", "value", "calls"), Output("same", "float64", "value", "same")),
     )
     return open_session(SessionSpec(sign(graph, Card("count", "1", {}, signature, rows))))
+
+
+MIXED_INPUTS = (
+    Column("my age", "float64", "numbers"),
+    Column("2x", "int64", "numbers"),
+    Column("São é", "category", "city", categories=("Porto", "NA"), unknown=True),
+    Column("when", "datetime", "when"),
+    Column("day", "date", "day", nullable=False),
+    Column("flag", "bool", "flag", nullable=False),
+    Column("count", "int64", "count", nullable=False),
+    Column("small", "float32", "small", finite=True),
+)
+
+
+def mixed_graph() -> bytes:
+    """Return a graph with an input of every kind, each given back as it was fed."""
+    elements: dict[str, tuple[int, tuple[int | None, ...]]] = {
+        "numbers": (TensorProto.DOUBLE, (None, 2)),
+        "city": (TensorProto.STRING, (None, 1)),
+        "when": (TensorProto.DOUBLE, (None,)),
+        "day": (TensorProto.INT64, (None, 1)),
+        "flag": (TensorProto.BOOL, (None,)),
+        "count": (TensorProto.INT64, (None, 1)),
+        "small": (TensorProto.FLOAT, (None, 1)),
+    }
+    return model(
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in elements],
+        [value(name, element, *shape) for name, (element, shape) in elements.items()],
+        [value(f"{name}_out", element, *shape) for name, (element, shape) in elements.items()],
+    )
+
+
+def mixed_card() -> Card:
+    """Return the card of `mixed_graph`, with golden rows that hold every kind of null."""
+    tensors = (
+        *(Tensor(name, element) for name, element in (("numbers", "float64"), ("city", "string"))),
+        Tensor("when", "float64", flat=True),
+        Tensor("day", "int64"),
+        Tensor("flag", "bool", flat=True),
+        *(Tensor(name, element) for name, element in (("count", "int64"), ("small", "float32"))),
+    )
+    outputs = (
+        Output("prediction", "float64", "value", "numbers_out", 0),
+        Output("twice", "float64", "value", "numbers_out", 1),
+        Output("city", "string", "label", "city_out"),
+        Output("when_out", "float64", "value", "when_out"),
+        Output("day_out", "int64", "value", "day_out"),
+        Output("flag_out", "bool", "label", "flag_out"),
+        Output("count_out", "int64", "value", "count_out"),
+        Output("small_out", "float64", "value", "small_out"),
+    )
+    return Card(
+        name="mixed",
+        version="1",
+        labels={"team": "blau, grün"},
+        signature=Signature(MIXED_INPUTS, tensors, outputs, ("", "NA", "?")),
+        rows=RowPlan(multiple=2),
+        golden=mixed_golden(),
+        baseline={"my age": {"missing": 0.5, "deciles": [0.0, 1.5]}},
+        parity=Proof({"typical": 2, "null": 1}, 1.0, 2.5e-16, 1e-12, "float64", "exact"),
+        provenance={"source": {"sha256": "0" * 64, "type": "pickle"}, "versions": {"onnxruntime": "1.2.3"}},
+    )
+
+
+def mixed_golden() -> Golden:
+    """Return golden rows of `mixed_graph`: an ordinary one and one of nulls."""
+    return Golden(
+        rows=2,
+        tolerance=1e-12,
+        inputs={
+            "my age": np.array([0.1, np.nan]),
+            "2x": np.array([3.0, np.nan]),
+            "São é": np.array(["Porto", None], dtype=object),
+            "when": np.array(["2020-01-01T00:00:01", "NaT"], dtype="datetime64[us]"),
+            "day": np.array(["1970-01-02", "2020-01-01"], dtype="datetime64[D]"),
+            "flag": np.array([True, False]),
+            "count": np.array([2**63 - 1, -(2**63)]),
+            "small": np.array([0.1, np.nan], dtype=np.float32),
+        },
+        outputs={
+            "prediction": np.array([0.1, np.nan]),
+            "twice": np.array([3.0, np.nan]),
+            "city": np.array(["Porto", NULL_TEXT], dtype=object),
+            "when_out": np.array([1577836801e6, np.nan]),
+            "day_out": np.array([1, 18262]),
+            "flag_out": np.array([True, False]),
+            "count_out": np.array([2**63 - 1, -(2**63)]),
+            "small_out": np.array([0.1, np.nan], dtype=np.float32).astype(np.float64),
+        },
+    )
