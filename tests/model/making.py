@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from mlship.model.artifact import Card, Proof, RowPlan, sign
+from mlship.errors import ModelRefused
+from mlship.model import wire
+from mlship.model.artifact import PREFIX, Card, Proof, RowPlan, read_artifact, sign
 from mlship.model.golden import Golden
 from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.signature import NULL_TEXT, Column, Output, Signature, Tensor
@@ -214,3 +220,38 @@ def mixed_golden() -> Golden:
             "small_out": np.array([0.1, np.nan], dtype=np.float32).astype(np.float64),
         },
     )
+
+
+KEYS = (
+    "format", "name", "version", "labels", "signature", "rows", "golden", "baseline", "parity", "provenance", "digest",
+)  # fmt: skip
+"""The artifact's own properties, each with the prefix `mlship.`."""
+
+
+def refused(source: Path | bytes) -> ModelRefused:
+    """Return the error with which a model is refused, after checking what all of them have."""
+    with pytest.raises(ModelRefused) as caught:
+        read_artifact(source)
+    error = caught.value
+    assert error.exit_code == 4
+    assert "\n" not in error.message
+    return error
+
+
+def resigned(change: Callable[[dict[str, str]], Any]) -> bytes:
+    """Return an artifact with changed metadata and a digest that fits, as an attacker would make it."""
+    metadata = dict(wire.read_header(linear_artifact()).metadata)
+    change(metadata)
+    metadata[f"{PREFIX}digest"] = json.dumps("0" * 64)
+    return with_digest(linear_graph() + b"".join(wire.metadata_entry(key, text) for key, text in metadata.items()))
+
+
+def with_digest(data: bytes) -> bytes:
+    """Write the digest of a file over the zeros that stand for it."""
+    at = wire.read_header(data).value_offsets[f"{PREFIX}digest"] + 1
+    return data[:at] + hashlib.sha256(data).hexdigest().encode() + data[at + 64 :]
+
+
+def with_value(key: str, given: Any) -> bytes:
+    """Return an artifact signed anew with another value of a key."""
+    return resigned(lambda metadata: metadata.update({PREFIX + key: json.dumps(given)}))
