@@ -157,7 +157,7 @@ def replay_golden(session: Session) -> Replay:
         ModelRefused: The answers differ and MLSHIP_GOLDEN is not `warn`.
         UsageError: MLSHIP_GOLDEN has a value that means nothing.
     """
-    mode = os.environ.get("MLSHIP_GOLDEN", "refuse")
+    mode = os.environ.get("MLSHIP_GOLDEN") or "refuse"
     if mode not in ("refuse", "warn"):
         raise UsageError(f"MLSHIP_GOLDEN is {mode!r}; it may be 'refuse' or 'warn'.")
     golden = session.card.golden

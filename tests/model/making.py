@@ -97,7 +97,7 @@ def linear_golden(names: tuple[str, str] = ("my age", "São é")) -> Golden:
 
 def linear_artifact(**changes: Any) -> bytes:
     """Return `linear_graph` signed with its golden rows; keywords change the card."""
-    return sign(linear_graph(), replace(linear_card(), golden=linear_golden(), **changes))
+    return sign(linear_graph(), replace(linear_card(), **{"golden": linear_golden(), **changes}))
 
 
 def one_column(dtype: Any, tensor: str | None = None, name: str = "a", **options: Any) -> Signature:
