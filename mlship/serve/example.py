@@ -24,11 +24,14 @@ _PLAIN: dict[str, Any] = {
 }
 
 
+_USUAL = (0, 1e6)  # no nulls, and numbers that a person would write
+
+
 def example_record(session: Session) -> dict[str, Any] | None:
     """Return a record as JSON values that the model was seen to answer, or None when none was found.
 
-    The golden rows come first, those without nulls before the others; they are synthetic, so no one's data
-    is shown. A model without them is asked with a made-up row.
+    Golden rows without nulls and extremes come first; they are synthetic, so no one's data is shown. Then a
+    made-up row is tried, and then the other golden rows.
     """
     for record in _candidates(session):
         read = read_records(session.signature, [record])
@@ -45,15 +48,22 @@ def example_record(session: Session) -> dict[str, Any] | None:
 def _candidates(session: Session) -> Iterator[dict[str, Any]]:
     columns = session.signature.inputs
     golden = session.card.golden
+    records: list[dict[str, Any]] = []
     if golden is not None:
         records = [
             {column.name: _value(column, golden.inputs[column.name], row) for column in columns}
             for row in range(golden.rows)
         ]
-        records.sort(key=lambda record: sum(value is None for value in record.values()))  # stable
-        yield from records
+        yield from sorted((record for record in records if _oddity(record) <= _USUAL), key=_oddity)
     yield {column.name: column.categories[0] if column.categories else _PLAIN[column.dtype] for column in columns}
+    yield from records
     yield {column.name: None for column in columns}
+
+
+def _oddity(record: dict[str, Any]) -> tuple[int, float]:
+    """How little a record looks like a usual one: its nulls, then its largest number."""
+    numbers = [abs(value) for value in record.values() if isinstance(value, int | float)]
+    return sum(value is None for value in record.values()), max(numbers, default=0)
 
 
 def _value(column: Column, values: Array, row: int) -> Any:

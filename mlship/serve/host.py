@@ -119,7 +119,8 @@ def bind(options: ServeOptions) -> socket.socket:
             f"On '{host}' every machine that reaches this one could ask the model, and nobody is asked who they are.",
             hint="Add --no-auth if that is meant, or keep to this machine with: --host 127.0.0.1",
         )
-    family, kind, protocol, _, address = found[0]
+    # 'localhost' is often both; most clients try the address of IPv4 too
+    family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections do not hold the port

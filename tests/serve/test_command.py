@@ -146,6 +146,7 @@ def test_no_auth_opens_other_addresses(city_path: Path) -> None:
 def test_loopback_names_need_nothing(city_path: Path, host: str) -> None:
     """Every name and address of loopback is bound without --no-auth."""
     with bind(ServeOptions(city_path, host=host, port=0)) as listener:
+        assert listener.family == socket.AF_INET
         assert listener.getsockname()[1] > 0
 
 
