@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlship.cli.options import Json, Quiet, Verbose
+from mlship.cli.options import Json, Quiet, Verbose, parse_size
 from mlship.errors import MlshipError, UsageError
 
 if TYPE_CHECKING:
     from mlship.batch.job import BatchJob, BatchReport, Keep
     from mlship.cli.console import Console
-
-_SIZE = re.compile(r"([0-9]+) ?(B|KB|MB|GB|KiB|MiB|GiB)?", re.IGNORECASE)
-_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
 
 def batch(
@@ -66,7 +62,7 @@ def batch(
             output=output,
             format=format,
             keep=_parse_keep(keep),
-            chunk_size=_parse_size(chunk_size),
+            chunk_size=parse_size(chunk_size, "--chunk-size"),
             limit=DEFAULT if max_rejects is None else parse_limit(max_rejects),
             null=tuple(null or ()),
             overwrite=overwrite,
@@ -92,7 +88,7 @@ def _score(console: Console, job: BatchJob, model: Path | None) -> BatchReport:
         found = find_model(model, Path())
         session = open_session(SessionSpec(found.path))
         if found.guessed:
-            console.say(f"The model is '{found.path}', the only one here (digest {session.digest}).")
+            console.say(f"The model is '{found.path}', the only one here (digest {session.digest[:12]}).")
         if not session.proven:
             console.warn(f"'{found.path}' carries no proof that it answers as an original model does.")
         if session.replay.warning is not None:
@@ -115,14 +111,6 @@ def _parse_keep(text: str) -> Keep:
     if not names or "" in names:
         raise UsageError("--keep expects all, none, or names of columns.", hint="--keep id,name")
     return names
-
-
-def _parse_size(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    size = int(match[1]) * _UNITS[(match[2] or "B").lower()] if match else 0
-    if size == 0:
-        raise UsageError(f"'{text}' is no size; a number of bytes was expected.", hint="--chunk-size 8MiB")
-    return size
 
 
 def _summary(job: BatchJob, report: BatchReport) -> str:

@@ -19,42 +19,29 @@ _MOST_COLUMNS_SHOWN = 40
 
 def export(
     ctx: typer.Context,
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL", help="A fitted scikit-learn model saved by pickle or joblib.", show_default=False
-        ),
-    ],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle or joblib.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the artifact goes.", show_default="./<stem>.onnx")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The artifact; else ./<stem>.onnx.")
     ] = None,
     sample: Annotated[
-        Path | None,
-        typer.Option(
-            "--sample", help="Data (.csv or .parquet) to prove the model on too, and to take its baseline from."
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Data to prove the model on too, and to take its baseline from.")
     ] = None,
     columns: Annotated[
-        str | None, typer.Option("--columns", help="Names A,B,... for the columns of a model fitted without names.")
+        str | None, typer.Option(metavar="A,B", help="Names for the columns of a model fitted without names.")
     ] = None,
     null: Annotated[
-        list[str] | None, typer.Option("--null", help="A further text that means null in files. May be repeated.")
+        list[str] | None, typer.Option(metavar="TEXT", help="A further text that means null in CSV; may be repeated.")
     ] = None,
     tolerance: Annotated[
         float,
-        typer.Option(
-            "--tolerance", min=0.0, max=1e-2, help="Largest relative difference of a number where exact is not reached."
-        ),
+        typer.Option(min=0.0, max=1e-2, help="Relative difference of numbers allowed where exact is not reached."),
     ] = 1e-6,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model.", show_default="the file's stem")
-    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="N", help="Name of the model; else the file's stem.")] = None,
     model_version: Annotated[
-        str | None,
-        typer.Option("--model-version", help="Its version.", show_default="first 12 digits of the file's sha256"),
+        str | None, typer.Option(metavar="V", help="Its version; else the first 12 digits of the file's sha256.")
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="A label KEY=VALUE to carry. May be repeated.")
+        list[str] | None, typer.Option(metavar="K=V", help="A label to carry along; may be repeated.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that mlship did not write.")] = False,
     quiet: Quiet = False,
@@ -94,7 +81,7 @@ def _labels(texts: list[str]) -> dict[str, str]:
 
 def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
     if console.json:
-        console.result({"status": "ok", "exit_code": 0, **report.to_json(), "error": None})
+        console.result({"status": "done", "exit_code": 0, **report.to_json(), "error": None})
         return
     card = report.card
     inputs = card.signature.inputs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlship.cli.options import Json, Quiet, Verbose
+from mlship.cli.options import Json, Quiet, Verbose, parse_size
 
 if TYPE_CHECKING:
     from mlship.cli.console import Console
@@ -43,7 +43,7 @@ def serve(
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
     from mlship.serve.host import serve as run
-    from mlship.serve.settings import Limits, ServeOptions, parse_count, parse_size
+    from mlship.serve.settings import Limits, ServeOptions, parse_count
 
     options = ServeOptions(
         model=model,

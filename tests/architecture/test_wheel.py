@@ -104,7 +104,8 @@ def test_sdist_holds_no_junk(dist: Path) -> None:
         "sample_models",
         "tests",
     }
-    assert [name for name in names if name.endswith((".pyc", ".onnx", ".scored.csv"))] == []
+    stored = {"tests/model/format1.onnx"}  # an artifact of the first format, which must stay readable
+    assert {name for name in names if name.endswith((".pyc", ".onnx", ".scored.csv"))} == stored
 
 
 def test_wheel_runs_elsewhere(installed: Path, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mlship.cli.options import parse_size
 from mlship.errors import OutputFailed, UsageError
 from mlship.serve.host import bind
-from mlship.serve.settings import ServeOptions, parse_count, parse_size
+from mlship.serve.settings import ServeOptions, parse_count
 from tests.serve.models import city_model
 from tests.serve.server import Server, run, run_code, serving
 
