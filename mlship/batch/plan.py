@@ -85,7 +85,8 @@ def plan(job: BatchJob, model: Path, signature: Signature) -> BatchPlan:
         raise changed(job.input)
     _check_columns(job.input, source.columns, signature)
     keep = _keep(job, source.columns, signature)
-    needed = tuple(name for name in source.columns if name in {*keep, *signature.names})
+    wanted = {*keep, *signature.names}
+    needed = tuple(name for name in source.columns if name in wanted)
     return BatchPlan(job, source, state, output, rejects, output_kind, keep, needed, work)
 
 
@@ -162,7 +163,8 @@ def _check_output(job: BatchJob, model: Path, output: Path) -> None:
 
 
 def _check_columns(path: Path, columns: Sequence[str], signature: Signature) -> None:
-    missing = [name for name in signature.names if name not in set(columns)]
+    there = set(columns)
+    missing = [name for name in signature.names if name not in there]
     if not missing:
         return
     raise InputRefused(
@@ -190,22 +192,26 @@ def _keep(job: BatchJob, columns: Sequence[str], signature: Signature) -> tuple[
     """The kept columns in the input's order."""
     if job.keep == "none":
         return ()
-    keep = columns if job.keep == "all" else job.keep
-    for name in keep:
-        if name not in set(columns):
-            near = difflib.get_close_matches(name, columns, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"It has: {_listed(columns)}."
-            raise UsageError(f"--keep names the column '{name}', which '{job.input}' does not have.", hint=hint)
-    clash = [output.name for output in signature.outputs if output.name in set(keep)]
+    there = set(columns)
+    keep = there if job.keep == "all" else set(job.keep)
+    unknown = [name for name in job.keep if name not in there] if job.keep != "all" else []
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], columns, n=1)
+        raise UsageError(
+            f"--keep names the column '{unknown[0]}', which '{job.input}' does not have.",
+            hint=f"Did you mean '{near[0]}'?" if near else f"It has: {_listed(columns)}.",
+        )
+    clash = {output.name for output in signature.outputs} & keep
     if clash:
-        rest = [name for name in columns if name in set(keep) and name not in clash]
+        left = keep - clash
+        rest = [name for name in columns if name in left]
         hint = f"--keep {','.join(rest)}" if 0 < len(rest) <= _MOST_NAMES else "--keep none"
         raise UsageError(
-            f"The input has the column '{clash[0]}', and so has the model's output.",
+            f"The input has the column '{min(clash)}', and so has the model's output.",
             hint=f"Leave it out: {hint}",
             code="column_clash",
         )
-    return tuple(name for name in columns if name in set(keep))
+    return tuple(name for name in columns if name in keep)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -83,8 +83,8 @@ class _Run:
             with _system_errors(plan.output, "written"):
                 kept = plan.source.none_of(plan.keep)
                 sink = open_sink(plan.format, plan.work.part, kept, self._session.signature.outputs)
-                closing.callback(sink.close)
-                closing.callback(self._rejects.close)
+                closing.callback(_let_go, sink.close)
+                closing.callback(_let_go, self._rejects.close)
             for chunk in self._chunks():
                 stop.check()
                 self._score_chunk(chunk, sink)
@@ -189,6 +189,12 @@ class _Run:
             + ("." if plan.job.limit.percent is None else f", which {tally.rejected} would do."),
             code="too_many_rejects",
         )
+
+
+def _let_go(close: Callable[[], None]) -> None:
+    """Close after success or failure; what has to arrive was closed, and its failure told, before."""
+    with contextlib.suppress(OSError):
+        close()
 
 
 @contextlib.contextmanager

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from mlship.errors import InputRefused, UsageError
 from mlship.model.signature import Output, Signature
 from mlship.model.values.codes import Array, CellError, Code, Coerced
-from mlship.tables import outputs, records, texts
+from mlship.tables import outputs, records
 from mlship.tables.contract import Chunk
 from mlship.tables.header import BOM, read_header
+from mlship.tables.texts import read_frame
 
 _LONGEST_RECORD = 1 << 25
 _UNWRITABLE = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct, pl.Object)
@@ -38,6 +39,7 @@ class CsvSource:
         header = read_header(path)
         self.columns = header.columns
         self.total = path.stat().st_size
+        self._places = {name: place for place, name in enumerate(header.columns)}
         self._path = path
         self._body = header.body
         self._chunk_size = chunk_size
@@ -131,7 +133,7 @@ class CsvSource:
                 data,
                 has_header=False,
                 schema=dict.fromkeys(self.columns, pl.String),
-                columns=[self.columns.index(name) for name in columns],
+                columns=[self._places[name] for name in columns],
                 quote_char='"' if quoted else None,
             )
         except pl.exceptions.PolarsError:
@@ -142,14 +144,9 @@ class CsvSource:
 
     def _frame(self, split: records.Records, columns: Sequence[str]) -> pl.DataFrame:
         """Records as columns of texts; a row that is no record is null throughout."""
-        places = [self.columns.index(name) for name in columns]
-        return pl.DataFrame(
-            {
-                name: [fields[place] or None if fields else None for fields in split.fields]
-                for name, place in zip(columns, places, strict=True)
-            },
-            schema=dict.fromkeys(columns, pl.String),
-        )
+        places = [(name, self._places[name]) for name in columns]
+        texts = {name: [fields[at] or None if fields else None for fields in split.fields] for name, at in places}
+        return pl.DataFrame(texts, schema=dict.fromkeys(columns, pl.String))
 
     def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns of String without rows."""
@@ -172,13 +169,13 @@ class CsvRows:
     Args:
         frame: Columns of String, null for an empty field.
         starts: Where each row begins in the file.
-        bad: The rows that are no records, with the reason.
+        refused: The rows that are no records, with the reason.
     """
 
-    def __init__(self, frame: pl.DataFrame, starts: NDArray[np.int64], bad: Mapping[int, Code]) -> None:
+    def __init__(self, frame: pl.DataFrame, starts: NDArray[np.int64], refused: Mapping[int, Code]) -> None:
         self._frame = frame
         self._starts = starts
-        self._bad = bad
+        self.refused = refused
 
     @property
     def count(self) -> int:
@@ -187,10 +184,10 @@ class CsvRows:
 
     def coerced(self, signature: Signature, null: tuple[str, ...]) -> Coerced:
         """Return the model's columns; a row that is no record has that as its only reason."""
-        found = texts.read_frame(signature, self._frame, null)
-        if self._bad:
-            errors = [error for error in found.errors if error.row not in self._bad]
-            errors += [CellError(row, None, code) for row, code in self._bad.items()]
+        found = read_frame(signature, self._frame, null)
+        if self.refused:
+            errors = [error for error in found.errors if error.row not in self.refused]
+            errors += [CellError(row, None, code) for row, code in self.refused.items()]
             found.errors = sorted(errors, key=lambda error: error.row)
         return found
 

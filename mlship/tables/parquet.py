@@ -11,6 +11,7 @@ of rows, so that the file's bytes do not depend on the chunks.
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -170,7 +171,8 @@ class ParquetSink:
     def finish(self) -> None:
         """Stream the parts into one file, and look whether all rows are in it."""
         group = max(1024, min(_GROUP_ROWS, _GROUP_BYTES // (16 * max(1, self._empty.width))))
-        parts = pl.scan_ipc(self._parts, glob=False)
+        # escaped, because older versions of Polars have no way to say that a name is no pattern
+        parts = pl.scan_ipc([glob.escape(str(part)) for part in self._parts], hive_partitioning=False)
         _written(lambda: parts.sink_parquet(self._path, row_group_size=group))
         there = pl.scan_parquet(self._path, glob=False, hive_partitioning=False).select(pl.len())
         if _written(there.collect).item() != self._rows:
