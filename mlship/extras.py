@@ -36,6 +36,9 @@ def _absent_library(module: str, missing: str) -> str | None:
     """The library that is absent when a part of its dotted name cannot be found, or None when it is there."""
     if module != missing and not module.startswith(f"{missing}."):
         return None
+    top = missing.partition(".")[0]
+    if sys.modules.get(top, top) is None:  # blocked: Python then names the part of it that was asked for
+        return top
     parent = sys.modules.get(missing.rpartition(".")[0])
     # A package without a file is a namespace that several libraries share, such as google.
     return None if getattr(parent, "__file__", None) else missing
