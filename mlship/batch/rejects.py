@@ -65,7 +65,8 @@ class RejectsFile:
 
     def _write(self, line: dict[str, Any]) -> None:
         if self._stream is None:
-            self._stream = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            binary = getattr(os, "O_BINARY", 0)  # without it Windows writes CR before each LF
+            self._stream = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | binary, 0o600), "wb")
         self._stream.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:

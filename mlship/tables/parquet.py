@@ -58,6 +58,7 @@ class ParquetSource:
         self._lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         self._schema = self._collected(self._lazy.collect_schema)
         self.columns = tuple(self._schema.names())
+        self._places = {name: place for place, name in enumerate(self.columns)}
         self.total = int(self._collected(self._lazy.select(pl.len()).collect).item())
         self._chunk_rows = max(1, chunk_size // self._row_bytes())
 
@@ -78,7 +79,9 @@ class ParquetSource:
     def read(self, chunk: Chunk, columns: Sequence[str]) -> ParquetRows:
         """Read some of the columns of a chunk."""
         rows = chunk.stop - chunk.start
-        lazy = self._lazy.select(selectors.by_name(*columns)).slice(chunk.start, rows)
+        # by place, because a name may be a pattern to Polars, such as `*`
+        places = selectors.by_index(*(self._places[name] for name in columns))
+        lazy = self._lazy.select(places).slice(chunk.start, rows)
         frame = self._collected(lazy.collect)
         if frame.height != rows:
             raise self._damaged(f"{frame.height} rows were found from row {chunk.start + 1} on where {rows} should be")

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars import selectors
 
 from mlship.model.signature import Column, Signature
 from mlship.model.values.codes import Array, CellError, Coerced, Refused, array_dtype
@@ -47,22 +46,21 @@ def read_frame(signature: Signature, frame: pl.DataFrame, null: tuple[str, ...])
     for column in signature.inputs:
         texts = frame.get_column(column.name)
         if column.dtype in _NUMBERS:
-            given = numbers.get_column(column.name)
-            found = _read_numbers(_Task(signature, column, null, tokens), given, texts)
+            found = _read_numbers(_Task(signature, column, null, tokens), numbers[column.name], texts)
         else:
             found = _read_distinct(_Task(signature, column, null, tokens), texts)
         parts.append((column, *found))
     return collect(signature, frame.height, parts)
 
 
-def _cast(signature: Signature, frame: pl.DataFrame) -> pl.DataFrame:
+def _cast(signature: Signature, frame: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the numeric columns as Polars reads them, all at once, null where it cannot."""
-    casts = []
-    for dtype in (pl.Float64, pl.Int64):
-        names = [column.name for column in signature.inputs if _NUMBERS.get(column.dtype) is dtype]
-        if names:  # by selector, because a name such as `^a$` or `*` in pl.col is a pattern
-            casts.append(selectors.by_name(*names).cast(dtype, strict=False))
-    return frame.select(casts)
+    wanted = [column for column in signature.inputs if column.dtype in _NUMBERS]
+    # under other names, because those of users may be patterns to Polars, such as `*`
+    texts = pl.DataFrame([frame.get_column(column.name).alias(str(place)) for place, column in enumerate(wanted)])
+    casts = (pl.col(str(place)).cast(_NUMBERS[column.dtype], strict=False) for place, column in enumerate(wanted))
+    numbers = texts.select(casts).get_columns()
+    return {column.name: series for column, series in zip(wanted, numbers, strict=True)}
 
 
 def _read_numbers(task: _Task, numbers: pl.Series, texts: pl.Series) -> tuple[Array, list[CellError]]:

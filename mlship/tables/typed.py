@@ -16,7 +16,7 @@ def typed_column(series: pl.Series) -> TypedColumn:
     nulls = series.is_null().to_numpy()
     dtype = series.dtype
     if dtype.is_decimal():
-        series = series.cast(pl.Float64)
+        series = series.cast(pl.String).cast(pl.Float64)  # older versions of Polars round twice on the straight way
     elif isinstance(dtype, pl.Categorical | pl.Enum):
         series = series.cast(pl.String)
     elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:

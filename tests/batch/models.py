@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from mlship.model.artifact import Card, Proof, sign
+from mlship.model.golden import Golden
 from mlship.model.signature import Column, Output, Signature, Tensor
 
 CITIES = {"Porto": 0.5, "Lisboa": -0.5}
@@ -27,8 +28,13 @@ def expected_label(score: float) -> str:
     return "yes" if not math.isnan(score) and score > 0 else "no"
 
 
-def town_model(version: str = "v1") -> bytes:
-    """Return a signed and proven model of `my age` (no null), `income` and `city` (no other than in training)."""
+def town_model(version: str = "v1", golden_shift: float | None = None) -> bytes:
+    """Return a signed and proven model of `my age` (no null), `income` and `city` (no other than in training).
+
+    Args:
+        version: Its version.
+        golden_shift: How far its golden row's score lies from what it answers; None for no golden rows.
+    """
     numbers = helper.make_node("MatMul", ["numbers", "weights"], ["product"])
     nodes = [
         _encoder("city", "code", keys_strings=list(CITIES), values_floats=list(CITIES.values()), default_float=0.0),
@@ -59,7 +65,15 @@ def town_model(version: str = "v1") -> bytes:
         outputs=(Output("prediction", "string", "label", "label"), Output("score", "float64", "score", "score")),
     )
     proof = Proof({"synthetic": 3}, 1.0, 0.0, 1e-12, "float64", "exact")
-    return sign(_bytes(graph), Card("town", version, {}, signature, parity=proof))
+    golden = None if golden_shift is None else _golden(golden_shift)
+    return sign(_bytes(graph), Card("town", version, {}, signature, golden=golden, parity=proof))
+
+
+def _golden(shift: float) -> Golden:
+    inputs = {"my age": np.array([2.0]), "income": np.array([1.0]), "city": np.array(["Porto"], dtype=object)}
+    score = expected_score(2.0, 1.0, "Porto")
+    answers = {"prediction": np.array([expected_label(score)], dtype=object), "score": np.array([score + shift])}
+    return Golden(1, 1e-12, inputs, answers)
 
 
 def echo_model(column: str = "text") -> bytes:
