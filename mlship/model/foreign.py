@@ -44,9 +44,13 @@ def without_zipmap(data: bytes) -> tuple[bytes, dict[str, list[Any]]]:
         return data, {}
     onnx: Any = extras.load("onnx", needed_for="A model that ends in ZipMap", hint="pip install onnx")
     try:
-        model = onnx.load_from_string(data)
+        return _taken_off(onnx, data)
     except Exception as error:  # its parser's exception types are not public
         raise ModelRefused("The model is damaged: the onnx package cannot read it.", code="not_onnx") from error
+
+
+def _taken_off(onnx: Any, data: bytes) -> tuple[bytes, dict[str, list[Any]]]:
+    model = onnx.load_from_string(data)
     labels: dict[str, list[Any]] = {}
     zipmaps = [node for node in model.graph.node if node.op_type == "ZipMap" and node.domain == _ML_DOMAIN]
     for node in zipmaps:
@@ -57,7 +61,7 @@ def without_zipmap(data: bytes) -> tuple[bytes, dict[str, list[Any]]]:
             continue
         attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         names = attributes.get("classlabels_int64s") or [
-            text.decode(errors="replace") for text in attributes.get("classlabels_strings", [])
+            text.decode() for text in attributes.get("classlabels_strings", [])
         ]
         labels[output.name] = list(names)
         output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, onnx.TensorProto.FLOAT, [None, len(names)]))

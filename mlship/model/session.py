@@ -201,7 +201,8 @@ def _runtime(data: bytes, source: str) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # With its fallback a failure is printed to stdout, where only --json may write, and then tried again.
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # the runtime's own exception types are not public
         raise ModelRefused(f"{source} cannot be opened by onnxruntime: {_first_line(error)}", code="no_load") from error
 

@@ -161,10 +161,16 @@ def test_zipmap_needs_the_onnx_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.exit_code == 8
 
 
-def test_broken_zipmap_is_refused() -> None:
+@pytest.mark.parametrize(
+    "crafted",
+    [
+        pytest.param(zipmap() + b"\x3a\x02\xff\xff", id="a second graph, which is no message"),
+        pytest.param(zipmap().replace(b"\x01z", b"\x01\xff"), id="a name that is not UTF-8"),
+    ],
+)
+def test_broken_zipmap_is_refused(crafted: bytes) -> None:
     """A model with a ZipMap that the onnx package cannot read is refused, not crashed upon."""
-    crafted = zipmap() + b"\x3a\x02\xff\xff"  # a second graph, which is no message
-    with pytest.raises(ModelRefused) as caught:
+    with pytest.raises(ModelRefused, match=r"^The model is damaged: the onnx package cannot read it\.$") as caught:
         opened(crafted)
     assert caught.value.code == "not_onnx"
 

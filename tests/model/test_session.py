@@ -226,8 +226,8 @@ def test_answer_of_another_width_is_refused(index: int | None, what: str) -> Non
         session.predict({"a": np.array([3.0, 2.0, 1.0])})
 
 
-def test_failure_of_the_runtime_is_a_refused_model() -> None:
-    """What the runtime refuses while scoring is told in one line, without the values."""
+def test_failure_of_the_runtime_is_a_refused_model(capfd: pytest.CaptureFixture[str]) -> None:
+    """What the runtime refuses while scoring is told in one line, without the values, and nothing is printed."""
     graph = model(
         [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE)],
         [value("x", TensorProto.STRING, None, 1)],
@@ -241,16 +241,22 @@ def test_failure_of_the_runtime_is_a_refused_model() -> None:
     assert "S3CR3T" not in caught.value.message
     assert "\n" not in caught.value.message
     assert caught.value.exit_code == 4
+    assert capfd.readouterr() == ("", "")
 
 
-def test_graph_that_does_not_load_is_a_refused_model() -> None:
-    """A whole file whose graph is wrong is refused with the runtime's reason."""
-    graph = model(
-        [helper.make_node("NoSuch", ["x"], ["score"])], [value("x", 11, None, 2)], [value("score", 11, None, 1)]
-    )
-    with pytest.raises(ModelRefused, match=r"^the model cannot be opened by onnxruntime: .*NoSuch") as caught:
-        open_session(SessionSpec(sign(graph, linear_card())))
-    assert (caught.value.code, caught.value.exit_code) == ("no_load", 4)
+@pytest.mark.parametrize(
+    ("before", "after", "reason"), [(b"MatMul", b"NoSuch", "NoSuch"), (b"MatMul", b"Mat\xfful", "'utf-8' codec")]
+)
+def test_graph_that_does_not_load_is_a_refused_model(
+    before: bytes, after: bytes, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A whole file whose graph is wrong is refused with the runtime's reason, and nothing is printed beside it."""
+    graph = linear_graph().replace(before, after)
+    for data in (sign(graph, linear_card()), graph):
+        with pytest.raises(ModelRefused, match=f"^the model cannot be opened by onnxruntime: .*{reason}") as caught:
+            open_session(SessionSpec(data))
+        assert (caught.value.code, caught.value.exit_code) == ("no_load", 4)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_mark_of_another_format_does_not_change_the_reader() -> None:
