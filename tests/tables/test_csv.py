@@ -176,6 +176,13 @@ def test_files_that_are_no_csv_are_refused(tmp_path: Path, data: bytes, code: st
     assert caught.value.hint
 
 
+def test_a_row_is_judged_as_a_whole(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 refuse their row also when they stand in a column that nobody reads."""
+    source = CsvSource(put(tmp_path, b"a,b\n1,x\n2,\xff\n3,y\n"), 1000)
+    rows = source.read(next(source.plan()), ("a",))
+    assert rows.refused == {1: "bad_encoding"}
+
+
 @pytest.mark.parametrize("size", [1, 9, 10_000])
 def test_a_quote_never_closed_names_row_and_byte(tmp_path: Path, size: int) -> None:
     """A quote that is open at the end is refused with the row and byte at which its record begins."""

@@ -16,6 +16,7 @@ import pytest
 from mlship.errors import InputRefused
 from mlship.model.signature import Column, Dtype, Output, Signature, Tensor
 from mlship.model.values.codes import Coerced
+from mlship.tables.contract import Chunk
 from mlship.tables.parquet import ParquetSink, ParquetSource
 
 NOON = dt.datetime(2020, 1, 31, 12, 30, 15, 250_000)  # noqa: DTZ001 - most tables have times without zone
@@ -130,6 +131,24 @@ def test_chunks_cover_every_row_once(tmp_path: Path, rows: int, chunk_size: int,
     if rows == 1000:
         widest = {1: 1, 500: 32, 1 << 20: 1000}[chunk_size]
         assert widest // 4 < chunks[0].stop <= widest
+
+
+def test_fewer_rows_than_planned_are_refused(tmp_path: Path) -> None:
+    """A slice that holds fewer rows than it should is noticed."""
+    path = tmp_path / "input.parquet"
+    pl.DataFrame({"a": [1, 2, 3]}).write_parquet(path)
+    with pytest.raises(InputRefused, match="1 rows were found from row 3 on where 5 should be"):
+        ParquetSource(path, 1000).read(Chunk(0, 2, 7), ("a",))
+
+
+def test_row_groups_have_a_bounded_number_of_rows(tmp_path: Path) -> None:
+    """A large file has several row groups, so that whoever reads it needs little memory."""
+    rows = (1 << 17) + 5
+    sink = ParquetSink(tmp_path / "out.parquet", pl.DataFrame(), OUTPUTS[2:3])
+    sink.write(pl.DataFrame(), {"n": np.arange(rows)})
+    sink.finish()
+    found = pyarrow.parquet.ParquetFile(tmp_path / "out.parquet").metadata
+    assert [found.row_group(place).num_rows for place in range(found.num_row_groups)] == [1 << 17, 5]
 
 
 def test_rows_that_grow_are_seen_when_the_chunk_size_is_shared_out(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_quotes_are_paired_as_if_read_byte_by_byte(text: str) -> None:
         pytest.param("a\nb\n", 1, True, id="one column"),
         pytest.param("a,b\nc\nd,e,f\n", 2, False, id="a short row and a long one cancel out in number only"),
         pytest.param("a,b,c\nd\n", 2, False, id="a long row and a short one"),
+        pytest.param("a\nb\n", 2, False, id="short rows that make up whole ones"),
         pytest.param("a,b\n\nc,d\n", 2, False, id="an empty line"),
         pytest.param("a,b\nc,d", 2, False, id="no end of the last line"),
         pytest.param('"a,x",b\n"c\n",d\n', 2, True, id="separator and line feed in quotes"),
