@@ -60,7 +60,7 @@ class _Run:
 
     def result(self, advance: Advance, stop: Stop) -> BatchReport:
         try:
-            with self._plan.work.held():
+            with stop.interrupted(), self._plan.work.held():
                 self._score(advance, stop)
                 self._publish()
         except MlshipError as error:

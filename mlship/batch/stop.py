@@ -26,13 +26,28 @@ class Stop:
             Stopped: One did.
         """
         if self._signum is not None:
-            name = signal.Signals(self._signum).name
-            raise Stopped(self._signum, f"Stopped by {name}; no output was written.")
+            raise _stopped(self._signum)
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Take a KeyboardInterrupt for a SIGINT: Polars raises one while it works, past our handler.
+
+        Raises:
+            Stopped: There was one.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise _stopped(signal.SIGINT) from None
 
     def note(self, signum: int, _frame: FrameType | None) -> None:
         """Remember a signal, and let a second one end the process as usual."""
         self._signum = signum
         signal.signal(signum, signal.SIG_DFL if signum != signal.SIGINT else signal.default_int_handler)
+
+
+def _stopped(signum: int) -> Stopped:
+    return Stopped(signum, f"Stopped by {signal.Signals(signum).name}; no output was written.")
 
 
 @contextlib.contextmanager

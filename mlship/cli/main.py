@@ -5,6 +5,7 @@ Nothing heavy is imported here or in the command modules' heads, so that `mlship
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -68,14 +69,14 @@ def run(argv: list[str]) -> int:
         if console.verbose:
             console.trace(traceback.format_exc())
         return _failed(console, exit_code_of(error), error)
-    except typer.Abort:
-        return 130
     except Exception as error:  # noqa: BLE001  the one boundary: nothing may reach the user as a traceback
         if _is_usage_error(error):
             return _usage(console, error)
         if console.verbose:
             console.trace(traceback.format_exc())
         return _failed(console, 1, MlshipError(f"{type(error).__name__}: {error}", hint=_BUG_HINT))
+    if code == 128 + signal.SIGINT:  # how Typer tells a KeyboardInterrupt
+        return _failed(console, code, Stopped(signal.SIGINT, "Stopped by SIGINT."))
     return code if isinstance(code, int) else 0
 
 
