@@ -2,6 +2,7 @@
 
 `.<output name>.mlship/` holds `lock`; while a run works, the partial output and rejects, so that nothing partial
 ever stands under a final name; and after a success `record.json`, by which the next run knows the output as ours.
+The lock file is never removed: another run may just be about to lock it.
 
 The record is written right before the output gets its name and tells both the new file's digest and that of the
 one it replaces, so that whichever of the two a crash leaves is known.
