@@ -49,8 +49,8 @@ def read_json_columns(signature: Signature, columns: Mapping[str, Sequence[Any]]
 
 
 def _read(column: Column, raw: Sequence[Any], tensor_dtype: str) -> tuple[Array, list[CellError]]:
-    if column.dtype == "float64" and set(map(type, raw)) <= {float}:
-        return finish(column, _all_floats(raw), tensor_dtype)
+    if column.dtype == "float64" and _NUMBERS.issuperset(map(type, raw)) and (numbers := _all_numbers(raw)):
+        return finish(column, numbers, tensor_dtype)
     parse = _PARSERS[column.dtype]
     values: list[Any] = [None] * len(raw)
     nulls = np.zeros(len(raw), dtype=np.bool_)
@@ -68,13 +68,13 @@ def _read(column: Column, raw: Sequence[Any], tensor_dtype: str) -> tuple[Array,
     return finish(column, Reading(values, nulls, bad), tensor_dtype)
 
 
-def _all_floats(raw: Sequence[float]) -> Reading:
-    """The common case without a Python step for each value; the rules are those of `_float`."""
-    values = np.array(raw, dtype=np.float64)
-    bad: dict[int, tuple[Code, str]] = {}
-    for row in np.flatnonzero(~np.isfinite(values)).tolist():
-        bad[row] = ("not_finite" if np.isnan(values[row]) else "out_of_range", "a number")
-    return Reading(values, np.zeros(len(values), dtype=np.bool_), bad)
+def _all_numbers(raw: Sequence[float]) -> Reading | None:
+    """The common case without a Python step for each value, or None where one is refused: see `_float`."""
+    try:
+        values = np.array(raw, dtype=np.float64)
+    except OverflowError:
+        return None
+    return Reading(values, np.zeros(len(values), dtype=np.bool_)) if np.isfinite(values).all() else None
 
 
 def _float(value: Any) -> float:

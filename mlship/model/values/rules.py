@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from mlship.model.signature import NULL_TEXT, Column, Signature
 from mlship.model.values.codes import Array, CellError, Code, Coerced, array_dtype
 
-FLOAT_DTYPES = {"float32": np.float32, "float64": np.float64}
-
 
 @dataclass
 class Reading:
@@ -43,7 +41,10 @@ def finish(column: Column, reading: Reading, tensor_dtype: str) -> tuple[Array, 
     """
     rows = len(reading.nulls)
     bad = reading.bad
-    if not column.nullable:
+    if not reading.nulls.any():
+        if not bad and _passes(column, reading.values, tensor_dtype):
+            return np.asarray(reading.values), []
+    elif not column.nullable:
         for row in np.flatnonzero(reading.nulls).tolist():
             bad.setdefault(row, ("null_not_allowed", "null"))
     skip = reading.nulls.copy()
@@ -66,6 +67,19 @@ def collect(signature: Signature, rows: int, parts: Iterable[tuple[Column, Array
     place = {name: index for index, name in enumerate(signature.names)}
     errors.sort(key=lambda error: (error.row, place.get(error.column or "", -1)))
     return Coerced(rows, columns, errors)
+
+
+def _passes(column: Column, values: Sequence[Any] | Array, tensor_dtype: str) -> bool:
+    """Whether float64 values need no further look, which is what most columns of most models are."""
+    return (
+        isinstance(values, np.ndarray)
+        and values.dtype == np.float64
+        and column.dtype == tensor_dtype == "float64"
+        and not column.exact
+        and (column.unknown or column.categories is None)
+        and (column.limit is None or bool(np.abs(values).max(initial=0.0) <= column.limit))
+        and not (column.finite and np.isinf(values).any())
+    )
 
 
 def _array(column: Column, values: Sequence[Any] | Array, skip: NDArray[np.bool_], rows: int) -> Array:
@@ -93,20 +107,11 @@ def _array(column: Column, values: Sequence[Any] | Array, skip: NDArray[np.bool_
 def _refused(
     column: Column, values: Array, skip: NDArray[np.bool_], tensor_dtype: str
 ) -> Iterable[tuple[Code, list[int]]]:
-    if column.dtype in FLOAT_DTYPES:
-        infinite = np.isinf(values)
-        if column.finite and infinite.any():
-            yield "not_finite", _rows(infinite, skip)
-    if column.limit is not None and values.dtype.kind in "if":
-        magnitudes = np.abs(values.astype(np.float64))
-        past = (magnitudes > column.limit) & np.isfinite(magnitudes)
-        if past.any():
-            yield "out_of_range", _rows(past, skip)
     if values.dtype.kind in "if":
-        yield "out_of_range", _rows(_past_tensor(values, tensor_dtype), skip)
-        if column.exact:
-            yield "precision_loss", _rows(_lost(values, tensor_dtype), skip)
-    if column.dtype in ("string", "category"):
+        for code, mask in _wrong_numbers(column, values, tensor_dtype):
+            if mask.any():
+                yield code, _rows(mask, skip)
+    if values.dtype.kind == "O":
         reserved = np.fromiter((value == NULL_TEXT for value in values), dtype=np.bool_, count=len(values))
         if reserved.any():
             yield "bad_encoding", _rows(reserved, skip)
@@ -114,6 +119,17 @@ def _refused(
         known = column.known
         unseen = np.fromiter((value not in known for value in values.tolist()), dtype=np.bool_, count=len(values))
         yield "unknown_category", _rows(unseen, skip)
+
+
+def _wrong_numbers(column: Column, values: Any, tensor_dtype: str) -> Iterable[tuple[Code, NDArray[np.bool_]]]:
+    if column.finite and values.dtype.kind == "f":
+        yield "not_finite", np.isinf(values)
+    if column.limit is not None:
+        magnitudes = np.abs(values.astype(np.float64))
+        yield "out_of_range", (magnitudes > column.limit) & np.isfinite(magnitudes)
+    yield "out_of_range", _past_tensor(values, tensor_dtype)
+    if column.exact:
+        yield "precision_loss", _lost(values, tensor_dtype)
 
 
 def _past_tensor(values: Any, tensor_dtype: str) -> NDArray[np.bool_]:
