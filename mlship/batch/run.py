@@ -60,8 +60,9 @@ class _Run:
 
     def result(self, advance: Advance, stop: Stop) -> BatchReport:
         try:
-            with stop.interrupted(), self._plan.work.held():
-                self._score(advance, stop)
+            with self._plan.work.held():
+                with stop.interrupted():
+                    self._score(advance, stop)
                 self._publish()
         except MlshipError as error:
             error.facts = {**self._report(done=False).to_json(), **error.facts}
