@@ -1,8 +1,8 @@
-"""Which names a model file may import: an exact list, never a prefix.
+"""Which names a model file may import, and which of them it may call: an exact list, never a prefix.
 
-`allowed.txt` holds one `module name` a line: estimator classes of scikit-learn and the classes and
-reconstructors that fitted ones are made of. A prefix such as `sklearn.` would also let in functions that
-run what they are given.
+`allowed.txt` holds one `module name` a line: estimator classes of scikit-learn and what fitted ones are made
+of. A prefix such as `sklearn.` would also let in functions that run what they are given. A third word, `call`,
+marks the few reconstructors that a file may call with arguments of its own.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from importlib.resources import files
 
 
 @cache
-def allowed_names() -> frozenset[tuple[str, str]]:
-    """Return the (module, name) pairs that may be imported."""
+def allowed_names() -> dict[tuple[str, str], bool]:
+    """Return the (module, name) pairs that may be imported, each with whether it may be called too."""
     text = files("mlship.export").joinpath("allowed.txt").read_text(encoding="utf-8")
-    return frozenset(_pair(line) for line in text.splitlines() if line and not line.startswith("#"))
+    return dict(_entry(line) for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def _pair(line: str) -> tuple[str, str]:
-    module, name = line.split(" ")
-    return module, name
+def _entry(line: str) -> tuple[tuple[str, str], bool]:
+    module, name, *call = line.split(" ")
+    return (module, name), call == ["call"]
 
 
 def is_allowed(module: str, name: str) -> bool:
     """Tell whether a model file may import a name; one with a dot, which walks attributes, never."""
     return "." not in name and (module, name) in allowed_names()
+
+
+def is_callable(module: str, name: str) -> bool:
+    """Tell whether a model file may call a name with arguments of its own."""
+    return allowed_names().get((module, name), False)

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joblib.numpy_pickle import NumpyUnpickler
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from mlship.errors import InputRefused, ModelRefused, UsageError
-from mlship.export.allowed import is_allowed
+from mlship.errors import ModelRefused, UsageError
 from mlship.export.sniff import looks_like, unpacked
+from mlship.export.unpickler import Forbidden, ModelUnpickler
 
-_MISNAMED = {"_loss": "sklearn._loss._loss"}  # what scikit-learn up to 1.8 writes for its compiled losses
 _WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -39,28 +37,6 @@ class Loaded:
     estimator: Any
     digest: str
     kind: str
-
-
-class _Forbidden(pickle.UnpicklingError):
-    def __init__(self, module: str, name: str) -> None:
-        super().__init__(f"{module}.{name}")
-        self.name = f"{module}.{name}"
-
-
-class _Unpickler(NumpyUnpickler):  # type: ignore[misc]
-    """Reads what joblib and pickle write, with an allow-list of imports.
-
-    From joblib 1.6 on, the imports of pickles nested in object arrays come through this `find_class` as well.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__("", io.BytesIO(data), ensure_native_byte_order=True)
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = _MISNAMED.get(module, module)
-        if not is_allowed(module, name):
-            raise _Forbidden(module, name)
-        return super().find_class(module, name)
 
 
 def load_model(path: Path) -> Loaded:
@@ -93,20 +69,20 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise UsageError(f"There is no model file '{path}'.", hint="ls shows what is here.", code="no_model") from None
     except OSError as error:
-        raise InputRefused(f"'{path}' cannot be read: {error.strerror}.", code="no_model") from error
+        raise UsageError(f"The model file '{path}' cannot be read: {error.strerror}.", code="no_model") from error
 
 
 def _unpickle(raw: bytes, name: str) -> Any:
+    stream = io.BytesIO(raw)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            estimator = _Unpickler(raw).load()
-        except _Forbidden as refused:
-            raise ModelRefused(
-                f"{name} would import '{refused.name}', which is no part of a model that mlship knows. It was not run.",
-                hint="If you made this file, export a pipeline of scikit-learn's own steps. If not, do not load it.",
-                code="untrusted",
-            ) from None
+            estimator = ModelUnpickler(stream).load()
+            more = stream.tell() < len(raw)
+            if more:  # whoever reads on would run it: say what it asks for
+                ModelUnpickler(stream).load()
+        except Forbidden as refused:
+            raise _untrusted(name, refused) from None
         except Exception as error:  # a damaged pickle can fail in any way that Python code can
             versions = _versions(caught)
             if versions:
@@ -119,7 +95,19 @@ def _unpickle(raw: bytes, name: str) -> Any:
     versions = _versions(caught)
     if versions:
         raise _other_version(name, *versions)
+    if more:
+        raise ModelRefused(f"{name} holds more than one object; {_WANTED}.", code="not_a_model")
     return estimator
+
+
+def _untrusted(name: str, refused: Forbidden) -> ModelRefused:
+    # the file chose the name: it may be of any length, and hold what moves a terminal's cursor
+    shown = "".join(letter if letter.isprintable() else "?" for letter in refused.what[:_LONGEST_NAME])
+    return ModelRefused(
+        f"{name} would {refused.verb} '{shown}', which is no part of a model that mlship knows. It was not run.",
+        hint="If you made this file, export a pipeline of scikit-learn's own steps. If not, do not load it.",
+        code="untrusted",
+    )
 
 
 def _versions(caught: list[warnings.WarningMessage]) -> tuple[str, str] | None:
@@ -142,7 +130,7 @@ def _other_version(name: str, then: str, now: str) -> ModelRefused:
 
 
 def _check_estimator(estimator: Any, name: str) -> None:
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
+    if isinstance(estimator, type) or not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
         raise ModelRefused(
             f"{name} holds an object of type {type(estimator).__name__}, not a fitted estimator.", code="not_a_model"
         )

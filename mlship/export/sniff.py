@@ -45,7 +45,9 @@ def unpacked(data: bytes, name: str) -> bytes:
         if data.startswith(magic):
             try:
                 return decompress(data)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+                if looks_like(data) is not None:  # a text may begin as one of these does: "BZh", "x^"
+                    return data
                 raise ModelRefused(
                     f"{name} is compressed and damaged: {error}.", hint="Copy the file again.", code="damaged"
                 ) from error

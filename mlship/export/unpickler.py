@@ -1,0 +1,161 @@
+"""Reading pickles as data: what a file may import is listed, and of that, what it may call.
+
+pickle is a stack machine whose file chooses what is imported, called and changed. Here an import passes the
+list of `allowed.txt`; only names marked `call` there are called, the others can be held and made without
+arguments; and nothing that was imported can be changed. So a function in the list is no way to run anything.
+
+Three shapes forge Python objects out of the file's bytes, with which any code can be run: numpy.ndarray called
+with a buffer, and a dtype whose state denies that it holds objects, alone or as a field. All three are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+
+from mlship.export.allowed import is_allowed, is_callable
+
+_MISNAMED = {"_loss": "sklearn._loss._loss"}  # what scikit-learn up to 1.8 writes for its compiled losses
+_WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
+_BASES = (object, tuple, dict)  # what classes of scikit-learn derive from, as protocols 0 and 1 say it
+
+
+class Forbidden(pickle.UnpicklingError):
+    """A file asks for what it may not have.
+
+    Args:
+        verb: What it would do: import, call, change, forge.
+        what: The name that it would do it to, as the file spells it.
+    """
+
+    def __init__(self, verb: str, what: str) -> None:
+        super().__init__(f"{verb} {what}")
+        self.verb = verb
+        self.what = what
+
+
+class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
+    """Reads what pickle and joblib write, within the limits that the module's docstring tells.
+
+    Args:
+        stream: The file's bytes, decompressed.
+    """
+
+    dispatch: dict[int, Callable[[Any], None]] = NumpyUnpickler.dispatch.copy()
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__("", stream, ensure_native_byte_order=True)
+        self._imported: dict[int, tuple[Any, str, str]] = {}  # by id; holding the object keeps its id its own
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Import a name that is in the list."""
+        module = _MISNAMED.get(module, module)
+        if not is_allowed(module, name):
+            raise Forbidden("import", f"{module}.{name}")
+        found = super().find_class(module, name)
+        self._imported[id(found)] = (found, module, name)
+        return found
+
+    def _name_of(self, thing: Any) -> tuple[str, str] | None:
+        known = self._imported.get(id(thing))
+        return None if known is None else known[1:]
+
+    def _refuse(self, verb: str, thing: Any) -> NoReturn:
+        name = self._name_of(thing)
+        raise Forbidden(verb, ".".join(name) if name else type(thing).__name__)
+
+    def load_reduce(self) -> None:
+        """Call a function or a class that may be called."""
+        function, arguments = self.stack[-2:]
+        name = self._name_of(function)
+        if name is None or not is_callable(*name) or not _sound_call(name[1], arguments):
+            self._refuse("call", function)
+        NumpyUnpickler.dispatch[pickle.REDUCE[0]](self)
+
+    def load_newobj(self) -> None:
+        """Make an object of a class, without arguments; a named tuple has its items as arguments."""
+        kind, arguments = self.stack[-2:]
+        if self._name_of(kind) is None or not isinstance(kind, type) or (arguments and not issubclass(kind, tuple)):
+            self._refuse("call", kind)
+        NumpyUnpickler.dispatch[pickle.NEWOBJ[0]](self)
+
+    def load_build(self) -> None:
+        """Give an object its state; an array's bytes follow it in the file."""
+        thing, state = self.stack[-2:]
+        own = state[1] if isinstance(state, tuple) and len(state) == 2 else state
+        if self._name_of(thing) is not None:
+            self._refuse("change", thing)
+        if isinstance(own, dict) and any(isinstance(key, str) and key.startswith("__") for key in own):
+            self._refuse("change", thing)
+        if isinstance(thing, NumpyArrayWrapper):
+            self._load_array(state)
+            return
+        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]  # the one in Python, which joblib extends
+        if isinstance(thing, np.dtype) and not _is_sound(thing):
+            self._refuse("forge", thing)
+
+    def _load_array(self, state: Any) -> None:
+        """Put an array of joblib's in the place of its description; one of objects is a pickle of its own."""
+        wrapper = self.stack[-2]
+        if not isinstance(state, dict) or not state.keys() <= _WRAPPER_STATE or type(wrapper) is not NumpyArrayWrapper:
+            self._refuse("change", wrapper)
+        if not isinstance(state.get("dtype"), np.dtype) or not _is_sound(state["dtype"]):
+            self._refuse("forge", wrapper)
+        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
+        if state["dtype"].hasobject:
+            self.stack[-1] = ModelUnpickler(self.file_handle).load()
+        else:
+            self.stack[-1] = wrapper.read_array(self, self.ensure_native_byte_order)
+
+    def load_forbidden(self) -> NoReturn:
+        """Refuse an opcode that no fitted model needs and that calls, or changes, more than is looked at here."""
+        raise Forbidden("use", "an opcode that no model needs")
+
+    def _load_into(self, kind: type, opcode: bytes, at: int) -> None:
+        """Put items into a container of Python's own; of anything else it would call a method."""
+        thing = (self.metastack[-1] if at == 0 else self.stack)[-1 if at == 0 else at]
+        exact = isinstance(thing, dict) if kind is dict else type(thing) is kind
+        if not exact:
+            self._refuse("change", thing)
+        NumpyUnpickler.dispatch[opcode[0]](self)
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+    dispatch[pickle.BUILD[0]] = load_build
+    for _opcode in (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4):
+        dispatch[_opcode[0]] = load_forbidden
+    dispatch[pickle.APPEND[0]] = lambda self: self._load_into(list, pickle.APPEND, -2)
+    dispatch[pickle.APPENDS[0]] = lambda self: self._load_into(list, pickle.APPENDS, 0)
+    dispatch[pickle.ADDITEMS[0]] = lambda self: self._load_into(set, pickle.ADDITEMS, 0)
+    dispatch[pickle.SETITEM[0]] = lambda self: self._load_into(dict, pickle.SETITEM, -3)
+    dispatch[pickle.SETITEMS[0]] = lambda self: self._load_into(dict, pickle.SETITEMS, 0)
+
+
+def _sound_call(name: str, arguments: Any) -> bool:
+    """Tell whether a call that may be made is made with the arguments that it is meant for."""
+    if name == "dtype":
+        return isinstance(arguments[0], str)
+    if name == "_reconstructor":  # (class, what it derives from, state)
+        return len(arguments) == 3 and arguments[1] in _BASES
+    if name in ("__generator_ctor", "__randomstate_ctor"):
+        return len(arguments) < 2 or getattr(arguments[1], "__name__", "") == "__bit_generator_ctor"
+    return True
+
+
+def _is_sound(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a dtype says of itself what it is: objects where there are objects, fields inside of it."""
+    if dtype.kind == "O":
+        return dtype.flags == np.dtype("O").flags
+    if dtype.hasobject:
+        return False
+    inner = [(dtype.subdtype[0], 0)] if dtype.subdtype else []
+    inner += [(field[0], field[1]) for field in (dtype.fields or {}).values()]
+    return all(
+        part.kind != "O" and _is_sound(part) and offset >= 0 and offset + part.itemsize <= dtype.itemsize
+        for part, offset in inner
+    )
