@@ -23,7 +23,7 @@ from mlship.model.values.rules import Reading, collect, finish, text_kind
 # one of a million digits and a letter would be tried in each of them.
 _NUMBER = re.compile(r"[ \t]*+([+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)[ \t]*+")
 _INFINITY = re.compile(r"[ \t]*+([+-]?)inf(?:inity)?[ \t]*+", re.IGNORECASE | re.ASCII)
-_DIGITS = re.compile(r"[ \t]*+([+-]?)(?=[0-9])0*+([0-9]*+)[ \t]*+")
+_DIGITS = re.compile(r"[ \t]*+([+-]?)(?=[0-9])0*+([0-9]*+)(?:\.0*+)?[ \t]*+")  # 3.0 is read as exactly as 3
 # fromisoformat takes any character between date and time, and 24:00 in some versions of Python only
 _DATETIME = re.compile(
     r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-?W[0-9]{2}(?:-?[0-9])?)"

@@ -123,6 +123,7 @@ def test_other_bools_are_refused(text: str) -> None:
         (str(-(2**63)), -(2**63)),
         ("-9223372036854775808", -(2**63)),
         ("9007199254740993", 9007199254740993),
+        ("9007199254740993.0", 9007199254740993),
     ],
 )
 def test_integers(text: str, number: int) -> None:
