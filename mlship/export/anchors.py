@@ -16,7 +16,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
-from mlship.export.infer import Schema, column_parts
+from mlship.export.converters.imputer import flagged_columns, kept_columns
+from mlship.export.infer import Schema
+from mlship.export.parts import column_parts, is_passthrough, steps_of
 
 _SPREAD = (-2.0, -1.0, 0.0, 1.0, 2.0)  # standard deviations around a mean
 
@@ -47,22 +49,24 @@ def find_anchors(estimator: Any, schema: Schema) -> list[Anchor]:
     return [every[draft.position] for draft in schema.columns]
 
 
-def _visit(estimator: Any, anchors: Sequence[Anchor]) -> None:
+def _visit(estimator: Any, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
+    """Read a step and those within it; return the anchors of what flows on, none when its values are others."""
     if isinstance(estimator, Pipeline):
-        for _, step in estimator.steps:
-            _visit(step, anchors)
-            if not _keeps_values(step):
-                return
-    elif isinstance(estimator, ColumnTransformer):
-        for positions, step in column_parts(estimator):
-            _visit(step, [anchors[position] for position in positions])
-    else:
-        _read(estimator, anchors)
-
-
-def _keeps_values(step: Any) -> bool:
-    """Whether the next step sees the same numbers in the same columns."""
-    return step is None or step == "passthrough" or (isinstance(step, SimpleImputer) and not step.add_indicator)
+        for _, step in steps_of(estimator):
+            anchors = _visit(step, anchors)
+            if not anchors:
+                break
+        return anchors
+    if isinstance(estimator, ColumnTransformer):
+        for part in column_parts(estimator):
+            if not is_passthrough(part.step):
+                _visit(part.step, [anchors[position] for position in part.positions])
+        return ()
+    _read(estimator, anchors)
+    if isinstance(estimator, SimpleImputer):
+        flags = [Anchor([], []) for _ in flagged_columns(estimator)]
+        return [*(anchors[index] for index in kept_columns(estimator)), *flags]
+    return ()
 
 
 def _read(step: Any, anchors: Sequence[Anchor]) -> None:
@@ -75,12 +79,19 @@ def _read(step: Any, anchors: Sequence[Anchor]) -> None:
         if values is not None and len(values) == len(anchors):
             for anchor, value in zip(anchors, values, strict=True):
                 anchor.values.append(float(value))
+    _read_jumps(step, anchors)
+
+
+def _read_jumps(step: Any, anchors: Sequence[Anchor]) -> None:
     for tree in _trees(step):
         inner = tree.children_left != -1
         for feature, threshold in zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True):
             if feature < len(anchors):
                 anchors[feature].thresholds.append(threshold)
+    marker = getattr(step, "missing_values", None)
     for anchor in anchors:
+        if isinstance(marker, int | float):
+            anchor.thresholds.append(float(marker))
         anchor.thresholds = sorted(set(anchor.thresholds))
 
 

@@ -13,6 +13,7 @@ from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn.base import is_classifier
 
 from mlship.errors import MlshipError, NotConvertible
+from mlship.export.columns import parsers
 from mlship.export.converters import CONVERTERS
 from mlship.export.converters.family import TREES_DOMAIN
 from mlship.export.infer import Schema
@@ -96,6 +97,7 @@ def _converted(estimator: Any, types: list[tuple[str, Any]], *, raw_scores: bool
                 initial_types=types,
                 target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET_GIVEN},
                 options={id(estimator): options} if is_classifier(estimator) else None,
+                custom_parsers=parsers(),
                 custom_conversion_functions={kind: convert for kind, (_, convert) in CONVERTERS.items()},
                 custom_shape_calculators={kind: shape for kind, (shape, _) in CONVERTERS.items()},
             )

@@ -6,22 +6,24 @@ they saw; what is left unsaid is a number.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
 from mlship.errors import NotConvertible, UsageError
+from mlship.export.converters.family import is_null
+from mlship.export.converters.imputer import flagged_columns, kept_columns
+from mlship.export.parts import column_parts, is_passthrough, steps_of
 from mlship.model.signature import Category, duplicates
 
-_KINDS = {"U": "string", "S": "string", "i": "int", "u": "int", "f": "float", "b": "bool"}
+_KINDS = {"U": "string", "i": "int", "u": "int", "f": "float", "b": "bool"}
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,18 @@ class Draft:
         position: Its place among the columns that the estimator was fitted on.
         kind: `float`, `int`, `bool` or `string`.
         categories: The values that an encoder learned, or None.
+        marker: A value that an imputer takes for missing, other than null, or None.
+        boxed: Whether the estimator was fitted on Python objects, and takes them only.
+        none: Whether null was None in training, and not NaN.
     """
 
     name: str
     position: int
     kind: str = "float"
     categories: tuple[Category, ...] | None = None
+    marker: Category | None = None
+    boxed: bool = False
+    none: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,30 +74,42 @@ def infer_schema(estimator: Any, given: Sequence[str] | None = None) -> Schema:
         given: Names for the columns of an estimator that was fitted without names, in its order.
 
     Raises:
-        UsageError: The given names are too few, too many or occur twice.
-        NotConvertible: The estimator does not tell how many columns it takes.
+        UsageError: The given names are too few, too many or occur twice, or the model has names of its own.
+        NotConvertible: The estimator does not tell how many columns it takes, or two have one name.
     """
-    first = _first_step(estimator)
-    if isinstance(first, CountVectorizer):
-        return Schema((Draft((given or ["text"])[0], 0, "string"),), 1, named=False, text=True)
-    fitted = _fitted_names(estimator)
-    width = _width(estimator)
-    names = list(fitted if fitted is not None else given or [f"x{index}" for index in range(width)])
-    if len(names) != width:
+    first = list(_chain(estimator))[-1]
+    text = isinstance(first, CountVectorizer)
+    fitted = None if text else _fitted_names(estimator)
+    width = 1 if text else _width(estimator)
+    names = _names(fitted, given, ("text",) if text else tuple(f"x{index}" for index in range(width)))
+    drafts = [Draft(name, position, "string" if text else "float") for position, name in enumerate(names)]
+    if text:
+        return Schema(tuple(drafts), width, named=False, text=True)
+    return Schema(tuple(_told(estimator, drafts)), width, named=fitted is not None)
+
+
+def _names(fitted: list[str] | None, given: Sequence[str] | None, default: tuple[str, ...]) -> Sequence[str]:
+    if fitted is not None:
+        if given is not None:
+            raise UsageError(
+                "The model was fitted on named columns, and --columns would rename them.",
+                hint="Leave --columns out.",
+            )
+        if duplicates(fitted):
+            raise NotConvertible(f"Two columns of the model are named '{duplicates(fitted)[0]}'.", code="bad_columns")
+        return fitted
+    if given is None:
+        return default
+    if len(given) != len(default):
         raise UsageError(
-            f"The model takes {width} columns, and {len(names)} names were given.",
-            hint=f"Give {width} names with --columns, in the order in which the model was fitted.",
+            f"The model takes {len(default)} columns, and {len(given)} names were given.",
+            hint=f"Give {len(default)} names with --columns, in the order in which the model was fitted.",
         )
-    if duplicates(names):
-        raise UsageError(f"The column name '{duplicates(names)[0]}' occurs twice.", hint="Give each column a name.")
-    drafts = [Draft(name, position) for position, name in enumerate(names)]
-    return Schema(tuple(_described(estimator, drafts)), width, named=fitted is not None)
-
-
-def _first_step(estimator: Any) -> Any:
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[0][1]
-    return estimator
+    if duplicates(tuple(given)):
+        raise UsageError(
+            f"The column name '{duplicates(tuple(given))[0]}' occurs twice.", hint="Give each column a name of its own."
+        )
+    return given
 
 
 def _fitted_names(estimator: Any) -> list[str] | None:
@@ -114,93 +134,100 @@ def _chain(estimator: Any) -> Iterator[Any]:
     """The estimator and, for pipelines, the first steps within, which see the same columns."""
     yield estimator
     while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[0][1]
+        estimator = steps_of(estimator)[0][1]
         yield estimator
 
 
-def _described(estimator: Any, drafts: list[Draft]) -> list[Draft]:
-    """The drafts with what the estimator says of them; columns that it drops are left out."""
-    if isinstance(estimator, Pipeline):
-        return _through_steps([step for _, step in estimator.steps], drafts)
-    if isinstance(estimator, ColumnTransformer):
-        return _through_columns(estimator, drafts)
-    return _through_steps([estimator], drafts)
+def _told(estimator: Any, drafts: list[Draft]) -> list[Draft]:
+    """The drafts with what the estimator says of them; columns that it never looks at are left out."""
+    told = {position: drafts[position] for position in _used(estimator, len(drafts))}
+    _follow(estimator, [draft.position for draft in drafts], told)
+    return [told[position] for position in sorted(told)]
 
 
-def _through_steps(steps: list[Any], drafts: list[Draft]) -> list[Draft]:
-    """Follow the columns through the steps as long as each step keeps them one to one."""
-    for step in steps:
-        if isinstance(step, Pipeline | ColumnTransformer):
-            return _described(step, drafts)
-        if step is None or step == "passthrough":
-            continue
-        drafts = _told_by(step, drafts)
-        if not isinstance(step, SimpleImputer) or step.add_indicator:
-            break
-    return drafts
+def _used(estimator: Any, width: int) -> set[int]:
+    """Positions of the columns that have to be there."""
+    first = list(_chain(estimator))[-1]
+    if isinstance(first, ColumnTransformer):
+        return {position for part in column_parts(first) for position in part.positions}
+    return set(range(width))
 
 
-def _told_by(step: Any, drafts: list[Draft]) -> list[Draft]:
-    categories = getattr(step, "categories_", None)
-    if categories is not None and len(categories) == len(drafts):
-        return [_with_categories(draft, np.asarray(values)) for draft, values in zip(drafts, categories, strict=True)]
+_Flow = list[int | None]
+"""For each column that a step takes, the position of the input column that it is, or None when it is none."""
+
+
+def _follow(step: Any, flow: _Flow, told: dict[int, Draft]) -> _Flow:
+    """Add to the drafts what a step and those within it say; return what flows on, empty when that is not known."""
+    if isinstance(step, Pipeline):
+        for _, inner in steps_of(step):
+            flow = _follow(inner, flow, told)
+            if not flow:
+                break
+        return flow
+    if isinstance(step, ColumnTransformer):
+        for part in column_parts(step):
+            _follow(part.step, [flow[position] for position in part.positions], told)
+        return []
+    if is_passthrough(step):
+        return flow
+    for position, saying in zip(flow, _sayings(step), strict=False):  # most steps say nothing
+        if position is not None:
+            told[position] = saying(told[position])
     if isinstance(step, SimpleImputer):
-        kind = _KINDS.get(np.dtype(step._fit_dtype).kind, "string")
-        return [replace(draft, kind=kind) for draft in drafts]
-    return drafts
+        return [*(flow[index] for index in kept_columns(step)), *(None for _ in flagged_columns(step))]
+    return []
 
 
-def _with_categories(draft: Draft, values: Any) -> Draft:
-    known = [
-        value for value in values.tolist() if value is not None and not (isinstance(value, float) and math.isnan(value))
-    ]
-    texts = any(isinstance(value, str) for value in known)
-    kind = _KINDS.get(values.dtype.kind, "string" if texts else "float")
-    return replace(draft, kind=kind, categories=tuple(known))
+def _sayings(step: Any) -> list[Callable[[Draft], Draft]]:
+    """What a step says of each of its columns."""
+    if isinstance(step, SimpleImputer):
+        return [partial(_of_imputer, step, value) for value in np.asarray(step.statistics_).tolist()]
+    if hasattr(step, "categories_"):
+        return [partial(_of_encoder, np.asarray(values)) for values in step.categories_]
+    return []
 
 
-def _through_columns(transformer: ColumnTransformer, drafts: list[Draft]) -> list[Draft]:
-    used: dict[int, Draft] = {}
-    for positions, step in column_parts(transformer):
-        part = [used.get(position, drafts[position]) for position in positions]
-        told = part if step == "passthrough" else _described(step, part)
-        used.update((draft.position, draft) for draft in told)
-    return [used[position] for position in sorted(used)]
+def _of_imputer(step: SimpleImputer, fill: Any, draft: Draft) -> Draft:
+    kind = _KINDS.get(np.dtype(step._fit_dtype).kind)
+    if kind is None:  # Python objects: the fill is of their type
+        kind = "string" if isinstance(fill, str) or is_null(fill) else "bool" if isinstance(fill, bool) else "float"
+    marker = None if is_null(step.missing_values) else step.missing_values
+    none = draft.none or step.missing_values is None
+    return replace(draft, kind=kind, marker=marker, none=none, boxed=draft.boxed or _is_boxed(kind, step._fit_dtype))
 
 
-def column_parts(transformer: ColumnTransformer) -> list[tuple[list[int], Any]]:
-    """Return the parts of a fitted ColumnTransformer that are not dropped.
-
-    Returns:
-        Positions of the columns among those it was fitted on, and the step that takes them.
-    """
-    names = getattr(transformer, "feature_names_in_", None)
-    place = {} if names is None else {name: position for position, name in enumerate(names)}
-    every = np.arange(transformer.n_features_in_)
-    parts = []
-    for _, step, given in transformer.transformers_:
-        if isinstance(step, str) and step == "drop":
-            continue
-        columns = [given] if isinstance(given, str) else given
-        if isinstance(columns, slice):
-            positions = _sliced(columns, place, every)
-        else:
-            array = np.atleast_1d(np.asarray(columns))
-            if array.dtype == np.bool_:
-                positions = np.flatnonzero(array).tolist()
-            else:
-                positions = [place[item] if isinstance(item, str) else int(every[item]) for item in array.tolist()]
-        if positions:
-            parts.append((positions, step))
-    return parts
+def _of_encoder(values: Any, draft: Draft) -> Draft:
+    given = values.tolist() if values.dtype.kind in "OUbiuf" else [values]
+    known = [value for value in given if not is_null(value)]
+    if not all(isinstance(value, str | bool | int | float) for value in known):
+        raise NotConvertible(
+            f"The categories of column '{draft.name}' are neither texts nor numbers.", code="not_supported"
+        )
+    nulls = [value for value in given if is_null(value)]
+    if len(nulls) > 1:
+        raise NotConvertible(
+            f"Column '{draft.name}' has both None and NaN among its categories.",
+            hint="Make them one before fitting, for example with fillna.",
+            code="not_supported",
+        )
+    kind = _KINDS.get(values.dtype.kind) or _kind_of(known)
+    extra = () if draft.marker is None or draft.marker in known else (draft.marker,)
+    return replace(
+        draft,
+        kind=kind,
+        categories=tuple(dict.fromkeys((*(draft.categories or ()), *known, *extra))),
+        boxed=draft.boxed or _is_boxed(kind, values.dtype),
+        none=draft.none or None in nulls,
+    )
 
 
-def _sliced(columns: slice, place: dict[str, int], every: NDArray[np.intp]) -> list[int]:
-    """Positions of a slice of positions, or of names, which includes its end."""
-    if isinstance(columns.stop, str):
-        stop: int | None = place[columns.stop] + 1
-    else:
-        stop = columns.stop
-    start = place[columns.start] if isinstance(columns.start, str) else columns.start
-    positions: list[int] = every[start : stop : columns.step].tolist()
-    return positions
+def _kind_of(known: list[Any]) -> str:
+    """The kind of Python objects; of none at all, as in a column that was all null, texts."""
+    if all(isinstance(value, str) for value in known):
+        return "string"
+    return "bool" if all(isinstance(value, bool) for value in known) else "float"
+
+
+def _is_boxed(kind: str, dtype: Any) -> bool:
+    return kind != "string" and np.dtype(dtype).kind == "O"

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 
 from mlship.errors import NotConvertible
-from mlship.export.infer import Schema
+from mlship.export.infer import Draft, Schema
 from mlship.model.signature import Output, OutputDtype, duplicates
 from mlship.model.values.codes import Array
 
@@ -49,6 +49,8 @@ class Original:
                 parts.append(np.asarray(getattr(self.estimator, self._method)(table)))
         flat = [part.reshape(len(part), -1) for part in parts]
         columns_out = [part[:, index] for part in flat for index in range(part.shape[1])]
+        if len(columns_out) != len(self.outputs):
+            raise NotConvertible(f"{type(self.estimator).__name__} predicts several targets.", code="not_supported")
         return {
             output.name: _as(values, output.dtype) for output, values in zip(self.outputs, columns_out, strict=True)
         }
@@ -67,25 +69,25 @@ class Original:
         if schema.text:
             return columns[schema.columns[0].name]
         if schema.named:
-            return pd.DataFrame({draft.name: _series(columns[draft.name]) for draft in schema.columns})
+            return pd.DataFrame({draft.name: _series(draft, columns[draft.name]) for draft in schema.columns})
         rows = len(columns[schema.columns[0].name])
-        plain = all(columns[draft.name].dtype != object for draft in schema.columns)
+        plain = not any(draft.boxed or draft.kind == "string" for draft in schema.columns)
         table: Any = np.zeros((rows, schema.width), dtype=np.float64 if plain else object)
         for draft in schema.columns:
-            table[:, draft.position] = _with_nan(columns[draft.name])
+            table[:, draft.position] = _with_null(draft, columns[draft.name])
         return table
 
 
-def _series(values: Array) -> Any:
-    return pd.Series(_with_nan(values), dtype=values.dtype)
+def _series(draft: Draft, values: Array) -> Any:
+    return pd.Series(_with_null(draft, values), dtype=object if draft.boxed else values.dtype)
 
 
-def _with_nan(values: Array) -> Any:
-    """Null in text is NaN, as pandas.read_csv gives it."""
-    if values.dtype != object:
+def _with_null(draft: Draft, values: Array) -> Any:
+    """The values with null as training had it: NaN, as pandas.read_csv gives it, unless the model knows None."""
+    if not draft.none and values.dtype != object:
         return values
-    out: Any = values.copy()
-    out[[value is None for value in values.tolist()]] = np.nan
+    out: Any = values.astype(object)
+    out[pd.isna(out)] = None if draft.none else np.nan
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlship.errors import NotConvertible
+from mlship.errors import MlshipError, NotConvertible
 from mlship.export.infer import Draft
 from mlship.export.original import Original
 from mlship.model.signature import Column, Dtype
@@ -48,24 +48,21 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
     def accepts(changes: Row) -> bool:
         return original.accepts(as_columns(columns, [{**typical, **changes}]))
 
-    numeric = [column.name for column in columns if column.dtype in ("float64", "int64")]
-    floats = [column.name for column in columns if column.dtype == "float64"]
     null = _refusing(accepts, [column.name for column in columns], None)
+    known = {column.name for column in columns if column.categories and not accepts({column.name: unseen(column)})}
+    floats = [column.name for column in columns if column.dtype == "float64" and column.name not in known]
     infinite = _refusing(accepts, floats, np.inf) | _refusing(accepts, floats, -np.inf)
-    huge = _refusing(accepts, numeric, _HUGE) if floats else set()
-    probed = []
-    for column in columns:
-        unknown = column.categories is None or accepts({column.name: _unseen(column)})
-        probed.append(
-            replace(
-                column,
-                nullable=column.name not in null,
-                finite=column.name in infinite,
-                limit=_limit(accepts, column.name) if column.name in huge else None,
-                unknown=unknown,
-            )
+    huge = _refusing(accepts, floats, _HUGE)
+    return tuple(
+        replace(
+            column,
+            nullable=column.name not in null,
+            finite=column.name in infinite,
+            limit=_limit(accepts, column.name) if column.name in huge else None,
+            unknown=column.name not in known,
         )
-    return tuple(probed)
+        for column in columns
+    )
 
 
 def as_columns(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, Array]:
@@ -91,13 +88,19 @@ def _column(draft: Draft) -> Column:
     return Column(draft.name, dtype, tensor="", categories=draft.categories)
 
 
-def _unseen(column: Column) -> Any:
-    return UNSEEN if column.dtype == "category" else UNSEEN_NUMBER
+def unseen(column: Column) -> str | float:
+    """Return a value that is none of a column's categories."""
+    value: str | float = UNSEEN if column.dtype == "category" else UNSEEN_NUMBER
+    while value in column.known:
+        value += value  # type: ignore[operator]
+    return value
 
 
 def _require_answer(original: Original, columns: Sequence[Column], typical: Row) -> None:
     try:
         original.answers(as_columns(columns, [typical]))
+    except MlshipError:
+        raise
     except Exception as error:  # an estimator fails in any way that code can
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise NotConvertible(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlship.export.anchors import Anchor
-from mlship.export.probe import UNSEEN, UNSEEN_NUMBER, Row
+from mlship.export.probe import Row, unseen
 from mlship.model.signature import Column
 
 TYPICAL_ROWS = 2048
@@ -17,6 +17,9 @@ EDGE_ROWS = 4096
 _NULL_SHARE = 0.1
 _STRETCH = 0.25  # how far beyond the known values typical ones reach, in their range
 _SEED = 20261122  # any fixed number: the same model must give the same rows
+
+_BESIDE = 16
+"""Of how many numeric categories the neighbours are tried."""
 
 _TEXTS = ("", "a", "A", "word", "two words", " padded ", "São é", "0", "NA", "x" * 200)
 
@@ -57,7 +60,7 @@ def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str
         if column.nullable:
             kinds["null"].append({**base, column.name: None})
         if column.categories is not None and column.unknown:
-            kinds["unseen"].append({**base, column.name: UNSEEN if column.dtype == "category" else UNSEEN_NUMBER})
+            kinds["unseen"] += [{**base, column.name: value} for value in _unseen(column)]
         if column.dtype == "float64" and column.categories is None:
             kinds["extreme"] += [{**base, column.name: value} for value in _extremes(column, anchor)]
     if all(column.nullable for column in columns):
@@ -101,6 +104,18 @@ def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> list[fl
     return [float(value) for value in np.where(source.random(count) < 0.5, values, rounded)]
 
 
+def _unseen(column: Column) -> list[Any]:
+    """Values that are no category; of numbers also what lies just beside one and what would be cut down to one."""
+    if column.dtype != "float64":
+        return [unseen(column)]
+    near = [
+        float(value)
+        for known in (column.categories or ())[:_BESIDE]
+        for value in (np.nextafter(float(known), np.inf), float(known) + 0.5)
+    ]
+    return [unseen(column), *(value for value in near if value not in column.known)]
+
+
 def _extremes(column: Column, anchor: Anchor) -> list[float]:
     known = np.abs(anchor.typical())
     scale = float(known.max()) or 1.0
@@ -118,7 +133,7 @@ def _edges(
     points = [
         (column.name, value)
         for column, anchor in zip(columns, anchors, strict=True)
-        if column.dtype == "float64"
+        if column.dtype == "float64" and (column.categories is None or column.unknown)
         for threshold in anchor.thresholds
         for value in _neighbours(threshold)
         if column.limit is None or abs(value) <= column.limit

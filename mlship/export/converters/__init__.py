@@ -6,7 +6,13 @@ skl2onnx calls them.
 
 from __future__ import annotations
 
-from mlship.export.converters import imputer, trees
+from mlship.export.converters import imputer, linear, onehot, scalers, trees
 from mlship.export.converters.family import Family
 
-CONVERTERS: Family = {**imputer.CONVERTERS, **trees.CONVERTERS}
+CONVERTERS: Family = {
+    **imputer.CONVERTERS,
+    **linear.CONVERTERS,
+    **onehot.CONVERTERS,
+    **scalers.CONVERTERS,
+    **trees.CONVERTERS,
+}

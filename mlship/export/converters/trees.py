@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import is_classifier
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -26,31 +25,21 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from mlship.errors import NotConvertible
 from mlship.export.converters.ensemble import Ensemble, nodes_of
-from mlship.export.converters.family import DOUBLE, FLOAT, INT64, Family, Graph
+from mlship.export.converters.family import DOUBLE, FLOAT, INT64, Family, Graph, classifier_shape, numbers_shape
 
 
 def _shape(operator: Any) -> None:
     model = operator.raw_operator
-    rows = operator.inputs[0].get_first_dimension()
-    if not is_classifier(model):
-        operator.outputs[0].type = DoubleTensorType([rows, 1])
-        return
-    text = np.asarray(model.classes_).dtype.kind in "UO"
-    operator.outputs[0].type = StringTensorType([rows]) if text else Int64TensorType([rows])
-    operator.outputs[1].type = DoubleTensorType([rows, len(model.classes_)])
+    if is_classifier(model):
+        classifier_shape(operator, len(model.classes_))
+    else:
+        numbers_shape(operator, 1)
 
 
 def _rows(graph: Graph) -> str:
     """The rows rounded to float32, as scikit-learn's trees see them, in double."""
     narrow = graph.node("Cast", [graph.matrix()], since=13, to=FLOAT)
     return graph.node("Cast", [narrow], since=13, to=DOUBLE)
-
-
-def _labels(graph: Graph, model: Any, index: str) -> None:
-    """Write the label output from an int64 class index [rows]."""
-    classes = np.asarray(model.classes_)
-    known = graph.constant(classes.astype(str) if classes.dtype.kind in "UO" else classes.astype(np.int64))
-    graph.node("Gather", [known, index], graph.outputs[0], since=13, axis=0)
 
 
 def _one_target(model: Any) -> None:
@@ -74,7 +63,7 @@ def _convert_forest(scope: Any, operator: Any, container: Any) -> None:
         graph.node("Div", [sums, graph.constant(np.array([float(len(trees))]))], graph.outputs[0], since=14)
         return
     share = graph.node("Div", [sums, graph.constant(np.array([float(len(trees))]))], graph.outputs[1], since=14)
-    _labels(graph, model, graph.node("ArgMax", [share], since=13, axis=1, keepdims=0))
+    graph.labels(model.classes_, graph.node("ArgMax", [share], since=13, axis=1, keepdims=0))
 
 
 def _leaf(tree: Any, target: int, node: int) -> float:
@@ -110,7 +99,7 @@ def _convert_boosting(scope: Any, operator: Any, container: Any) -> None:
         _binary(graph, model, raw)
     else:
         graph.node("Softmax", [raw], graph.outputs[1], since=13, axis=1)
-        _labels(graph, model, graph.node("ArgMax", [raw], since=13, axis=1, keepdims=0))
+        graph.labels(model.classes_, graph.node("ArgMax", [raw], since=13, axis=1, keepdims=0))
 
 
 def _first_guess(model: Any, targets: int) -> list[float]:
@@ -136,7 +125,9 @@ def _binary(graph: Graph, model: Any, raw: str) -> None:
     graph.node("Concat", [first, second], graph.outputs[1], since=13, axis=1)
     positive = graph.node("GreaterOrEqual", [raw, graph.constant(np.array([0.0]))], since=16)
     index = graph.node("Cast", [positive], since=13, to=INT64)
-    _labels(graph, model, graph.node("Squeeze", [index, graph.constant(np.array([1], dtype=np.int64))], since=13))
+    graph.labels(
+        model.classes_, graph.node("Squeeze", [index, graph.constant(np.array([1], dtype=np.int64))], since=13)
+    )
 
 
 _FORESTS = (
