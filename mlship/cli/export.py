@@ -58,7 +58,7 @@ def export(
         model=model,
         output=output,
         sample=sample,
-        columns=tuple(columns.split(",")) if columns else None,
+        columns=tuple(columns.split(",")) if columns is not None else None,
         null=tuple(null or ()),
         name=name,
         version=model_version,

@@ -24,7 +24,7 @@ def make_baseline(columns: Sequence[Column], sample: Mapping[str, Array], rows: 
 
     Returns:
         `rows`, and by column `missing` (a share) with `deciles` (11 numbers from the smallest to the largest, of
-        numeric columns that hold one) or `shares` (of categories seen 10 times or more; `pooled` for the rest).
+        numeric columns that hold 10 or more) or `shares` (of categories seen 10 times or more; `pooled` for the rest).
     """
     return {"rows": rows, "columns": {column.name: _described(column, sample[column.name], rows) for column in columns}}
 
@@ -39,7 +39,7 @@ def _described(column: Column, values: Array, rows: int) -> dict[str, Any]:
     numbers = values.astype(np.float64)
     present_numbers = numbers[np.isfinite(numbers)]
     described: dict[str, Any] = {"missing": _share(int(np.isnan(numbers).sum()), rows)}
-    if len(present_numbers):
+    if len(present_numbers) >= _RARE:  # the deciles of fewer are the values themselves
         described["deciles"] = np.quantile(present_numbers, np.linspace(0, 1, 11)).tolist()
     return described
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlship import __version__
-from mlship.errors import MlshipError, ModelRefused, UsageError
+from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
 from mlship.export.anchors import find_anchors
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden
@@ -20,14 +20,17 @@ from mlship.export.job import ExportJob, ExportReport
 from mlship.export.load import Loaded, load_model
 from mlship.export.original import Original
 from mlship.export.parity import Kind, answered, ask, prove, row_plan, with_plan
+from mlship.export.parts import unwrapped
 from mlship.export.probe import probed_columns
 from mlship.export.rows import proof_rows, typical_row
-from mlship.export.sample import Sample, column_names, read_sample
+from mlship.export.sample import Sample, bool_columns, column_names, read_sample
+from mlship.export.supported import check_supported
 from mlship.files import write_atomic
 from mlship.model.artifact import Card, read_artifact, sign
 from mlship.model.session import SessionSpec, open_session
 from mlship.model.signature import NULL_TOKENS, Column, Signature
 
+_SAVED_AS = (".pkl", ".pickle", ".joblib", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib", "skl2onnx", "onnx", "onnxruntime")
 
 
@@ -41,14 +44,16 @@ def run_export(job: ExportJob) -> ExportReport:
         NotConvertible: No graph could be proven equal; nothing was written.
         OutputFailed: The artifact could not be written.
     """
-    output = job.output or Path(f"{job.model.name.split('.')[0] or 'model'}.onnx")
+    output = job.output or Path(f"{_stem(job.model)}.onnx")
     _check_output(output, job)
     loaded = load_model(job.model)
-    schema = _schema(job, loaded)
-    original = Original(loaded.estimator, schema)
-    anchors = find_anchors(loaded.estimator, schema)
+    estimator = unwrapped(loaded.estimator)
+    check_supported(estimator)
+    schema = _schema(job, estimator)
+    original = Original(estimator, schema)
+    anchors = find_anchors(estimator, schema)
     drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
-    converted = convert(loaded.estimator, schema, original.outputs)
+    converted = convert(estimator, schema, original.outputs)
     columns = tuple(replace(column, tensor=feed) for column, feed in zip(drafted, converted.feeds, strict=True))
     original.outputs = converted.outputs
     signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))
@@ -68,13 +73,28 @@ def run_export(job: ExportJob) -> ExportReport:
 
 def _proven(graph: bytes, card: Card, original: Original, kinds: dict[str, Kind], tolerance: float) -> bytes:
     """The signed artifact; what is compared is what was signed, opened as every other path opens it."""
-    session = open_session(SessionSpec(sign(graph, card)))
-    plan = row_plan(session, kinds)
-    proof = prove(with_plan(session, plan), original, kinds, tolerance)
-    golden = choose_golden(original, card.signature.inputs, kinds, proof)
-    data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
-    open_session(SessionSpec(data))  # replays the golden rows: a file that would refuse itself is never written
+    try:
+        session = open_session(SessionSpec(sign(graph, card)))
+        plan = row_plan(session, kinds)
+        proof = prove(with_plan(session, plan), original, kinds, tolerance)
+        golden = choose_golden(original, card.signature.inputs, kinds, proof)
+        data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
+        open_session(SessionSpec(data))  # replays the golden rows: a file that would refuse itself is never written
+    except ModelRefused as error:  # it is our graph that does not run, not the user's model file
+        raise NotConvertible(
+            f"The ONNX graph made of the model does not run: {error.message} Nothing was written.",
+            hint="This model cannot be converted with the converters there are; please report its type.",
+            code="graph_fails",
+        ) from error
     return data
+
+
+def _stem(model: Path) -> str:
+    """The file's name without the endings that say how it was saved: `churn.v2` of `churn.v2.pkl.gz`."""
+    name = model.name
+    while (suffix := Path(name).suffix.lower()) in _SAVED_AS:
+        name = name[: -len(suffix)]
+    return name.strip(".") or "model"
 
 
 def _check_output(output: Path, job: ExportJob) -> None:
@@ -100,15 +120,23 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _schema(job: ExportJob, loaded: Loaded) -> Schema:
+def _schema(job: ExportJob, estimator: Any) -> Schema:
     """The columns, named by the model, by --columns, or by a sample that has exactly as many."""
-    if job.columns is not None:
-        return infer_schema(loaded.estimator, job.columns)
-    schema = infer_schema(loaded.estimator)
-    if schema.named or schema.text or job.sample is None:
+    schema = infer_schema(estimator, job.columns)
+    if job.sample is None:
         return schema
-    names = column_names(job.sample)
-    return infer_schema(loaded.estimator, names) if len(names) == schema.width else schema
+    if not schema.named and not schema.text and job.columns is None:
+        names = column_names(job.sample)
+        schema = infer_schema(estimator, names) if len(names) == schema.width else schema
+    return _with_bools(schema, job.sample)
+
+
+def _with_bools(schema: Schema, sample: Path) -> Schema:
+    """Of a column that the model takes for numbers only the sample can tell that it holds true and false."""
+    unsaid = [draft.name for draft in schema.columns if draft.kind == "float" and draft.categories is None]
+    told = bool_columns(sample, unsaid)
+    columns = (replace(draft, kind="bool") if draft.name in told else draft for draft in schema.columns)
+    return replace(schema, columns=tuple(columns))
 
 
 def _drafted(schema: Schema) -> list[Column]:
@@ -123,7 +151,7 @@ def _null_tokens(extra: Sequence[str]) -> tuple[str, ...]:
 
 def _card(job: ExportJob, loaded: Loaded, signature: Signature, sample: Sample | None) -> Card:
     return Card(
-        name=job.name or job.model.name.split(".")[0] or "model",
+        name=job.name or _stem(job.model),
         version=job.version or loaded.digest[:12],
         labels=job.labels,
         signature=signature,

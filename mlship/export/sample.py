@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlship.errors import InputRefused
-from mlship.model.signature import Signature
+from mlship.model.signature import Column, Dtype, Signature, Tensor
 from mlship.model.values.codes import Array, Coerced
 from mlship.tables.registry import of_input, open_source
 
@@ -43,6 +43,29 @@ def column_names(path: Path) -> tuple[str, ...]:
         InputRefused: It is not there or cannot be read as a table.
     """
     return _open(path).columns
+
+
+def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:
+    """Return those of the columns that hold true and false, written as words, and nothing else.
+
+    Raises:
+        InputRefused: The sample is not there or cannot be read as a table.
+    """
+    source = _open(path)
+    wanted = [name for name in names if name in source.columns]
+    if not wanted:
+        return frozenset()
+    bools, numbers = set(wanted), set(wanted)
+    for chunk in source.plan():
+        rows = source.read(chunk, wanted)
+        bools -= {error.column for error in rows.coerced(_read_as("bool", wanted), ()).errors}
+        numbers -= {error.column for error in rows.coerced(_read_as("float64", wanted), ()).errors}
+    return frozenset(bools - numbers)
+
+
+def _read_as(dtype: Dtype, names: Sequence[str]) -> Signature:
+    columns = tuple(Column(name, dtype, "input") for name in names)
+    return Signature(columns, (Tensor("input", "float64"),), ())
 
 
 def read_sample(path: Path, signature: Signature) -> Sample:
