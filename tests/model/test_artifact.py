@@ -193,6 +193,12 @@ def test_names_that_are_no_text_cannot_be_signed() -> None:
     assert caught.value.hint == "Give the model a name with --name."
 
 
+def test_what_json_cannot_say_is_not_signed() -> None:
+    """A number that is no JSON is never written, as other readers would refuse the whole file."""
+    with pytest.raises(ValueError, match="JSON"):
+        sign(linear_graph(), replace(linear_card(), baseline={"a": float("nan")}))
+
+
 def test_stored_artifact_of_format_1_stays_readable() -> None:
     """A file that an old mlship wrote is read by every later one, and still answers as it did."""
     artifact = read_artifact(STORED)

@@ -161,6 +161,14 @@ def test_zipmap_needs_the_onnx_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.exit_code == 8
 
 
+def test_zipmap_that_gives_nothing_out_is_left_alone() -> None:
+    """A ZipMap whose dictionaries are no output of the graph is none of our business."""
+    made = onnx.load_from_string(zipmap())
+    del made.graph.output[:]
+    made.graph.output.append(value("y", TensorProto.FLOAT, None, 2))
+    assert list(opened(made.SerializeToString()).predict({"x_0": np.ones(1), "x_1": np.ones(1)})) == ["y_0", "y_1"]
+
+
 @pytest.mark.parametrize(
     "crafted",
     [
@@ -186,7 +194,9 @@ def test_broken_zipmap_is_refused(crafted: bytes) -> None:
         (TensorProto.INT16, "int64", -(2**15), 2**15, "out_of_range"),
         (TensorProto.INT8, "int64", -128, 128, "out_of_range"),
         (TensorProto.UINT8, "int64", 255, -1, "out_of_range"),
-        (TensorProto.UINT64, "int64", 2**63 - 1, None, "null_not_allowed"),
+        (TensorProto.UINT16, "int64", 0, 2**16, "out_of_range"),
+        (TensorProto.UINT64, "int64", 2**63 - 1, -1, "out_of_range"),
+        (TensorProto.UINT32, "int64", 2**32 - 1, None, "null_not_allowed"),
         (TensorProto.BOOL, "bool", True, None, "null_not_allowed"),
         (TensorProto.STRING, "string", "São é", None, "null_not_allowed"),
     ],

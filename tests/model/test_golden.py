@@ -87,6 +87,7 @@ DAMAGED = [
     "AAAA",
     GOOD[:-8],
     GOOD[8:],
+    GOOD[:10] + "%" + GOOD[10:],
     base64.b64encode(b"plain").decode(),
     base64.b64encode(zlib.compress(b"\xff")).decode(),
     base64.b64encode(zlib.compress(b"[" * 100_000)).decode(),

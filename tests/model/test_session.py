@@ -56,6 +56,13 @@ def test_answers_are_those_of_the_formula() -> None:
     assert (session.proven, session.card.name, len(session.digest)) == (True, "linear", 64)
 
 
+def test_one_thread_a_session() -> None:
+    """A session computes on one thread, so that its sums are always added in one order."""
+    options = open_session(SessionSpec(linear_artifact()))._runtime.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_every_kind_of_input_is_fed_as_said() -> None:
     """Nulls are fed as NaN or the null text, times as microseconds, dates as days, all else as it is."""
     answers = open_session(MIXED).predict(mixed_golden().inputs)

@@ -61,6 +61,14 @@ def test_appended_property_is_read_by_onnx(key: str, text: str) -> None:
     assert [(item.key, item.value) for item in parsed.metadata_props] == [(key, text)]
 
 
+def test_empty_messages() -> None:
+    """A property and an opset import with nothing in them are empty texts, as for the onnx package."""
+    data = b"\x12\x01x" + linear_graph() + b"\x72\x00\x42\x00"
+    header, parsed = wire.read_header(data), onnx.load_from_string(data)
+    assert header.metadata == {item.key: item.value for item in parsed.metadata_props} == {"": ""}
+    assert header.domains == tuple(item.domain for item in parsed.opset_import) == ("", "ai.onnx.ml", "")
+
+
 def test_long_property() -> None:
     """A property may be longer than one byte of length can say."""
     data = linear_graph() + wire.metadata_entry("k", "é" * 100_000)

@@ -135,7 +135,7 @@ def _wrong_numbers(column: Column, values: Any, tensor_dtype: str) -> Iterable[t
 def _past_tensor(values: Any, tensor_dtype: str) -> NDArray[np.bool_]:
     """Finite numbers that the tensor cannot hold even rounded, and would turn into infinities or other numbers."""
     target = np.dtype(tensor_dtype)
-    if target.kind in "iu" and target.itemsize < 8:
+    if target.kind in "iu" and target != np.int64:
         limits = np.iinfo(target)
         return np.asarray((values < limits.min) | (values > limits.max))
     if target.kind == "f" and target.itemsize < values.dtype.itemsize:

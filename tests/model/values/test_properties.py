@@ -104,6 +104,9 @@ def test_decimal_text_is_rounded_as_python_rounds(text: str) -> None:
 @given(st.sampled_from(NUMERIC), st.floats(allow_nan=False, allow_infinity=False))
 @example(one_column("int64"), 1e16)
 @example(one_column("int64"), 9.3e18)
+@example(one_column("int64"), 2.0**63)
+@example(one_column("int64"), -(2.0**63))
+@example(one_column("int64"), -(2.0**63) - 2048)
 @example(one_column("float64", "float32"), 3.5e38)
 @example(one_column("float64", "float16"), 65520.0)
 def test_same_float_by_every_path(signature: Signature, number: float) -> None:
@@ -119,6 +122,7 @@ def test_same_float_by_every_path(signature: Signature, number: float) -> None:
 @example(one_column("float32"), 2**60 + 2**36 + 1)
 @example(one_column("int64", exact=True), 2**63 - 1)
 @example(one_column("int64"), 2**63)
+@example(one_column("int64", "uint64", nullable=False), -1)
 def test_same_integer_by_every_path(signature: Signature, number: int) -> None:
     """An integer comes to the same bits or the same code by text, JSON and typed table."""
     wanted = outcome(by_text(signature, str(number)))

@@ -249,6 +249,13 @@ def test_all_integer_widths_are_accepted(kind: str, dtype: str) -> None:
     assert accepted(read) == [float(np.dtype(dtype).type(value)) for value in values.tolist()]
 
 
+def test_unsigned_integers_up_to_the_edge_of_int64() -> None:
+    """An unsigned integer is taken as long as int64 holds it."""
+    values = np.array([0, 2**63 - 1], dtype=np.uint64)
+    read = read_typed(one_column("int64", nullable=False), {"a": TypedColumn(values, np.zeros(2, dtype=bool))}, 2)
+    assert accepted(read) == [0, 2**63 - 1]
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "D", "h", "m"])
 def test_all_time_units_are_accepted(unit: str) -> None:
     """Typed tables may hold times of any unit; what is finer than a microsecond is cut off."""
@@ -272,6 +279,12 @@ def test_arguments_are_left_alone() -> None:
     """Reading a typed table does not write into its arrays."""
     values, nulls = np.array([1.0, 2.0, np.nan]), np.array([True, False, False])
     texts_given = np.array(["a", None, "c"], dtype=object)
+    none = np.zeros(3, dtype=bool)
+    whole = np.array([1.0, 2.0, 3.0])
+    assert (
+        codes(read_typed(one_column("float64", limit=1.0), {"a": TypedColumn(whole, none)}, 3)) == ["out_of_range"] * 2
+    )
+    assert whole.tolist() == [1.0, 2.0, 3.0]
     read_typed(one_column("float64", limit=1.0), {"a": TypedColumn(values, nulls)}, 3)
     read_typed(one_column("string"), {"a": TypedColumn(texts_given, nulls)}, 3)
     assert values.tolist()[:2] == [1.0, 2.0]
