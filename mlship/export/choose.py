@@ -16,6 +16,7 @@ from mlship.model.signature import Column
 from mlship.model.values.codes import Array
 
 _QUOTAS = {"null": 12, "unseen": 8, "extreme": 8}  # the rest are typical; edge and sample rows never are golden
+_CANDIDATES = 512  # of a kind; more than enough to pick from
 _NUDGE = 1e-9  # relative change of every number under which a golden answer must stand still
 _STILL = 1e-6
 _FAR = 100.0  # an answer this many times the largest typical one would hide differences in the others
@@ -37,7 +38,8 @@ def choose_golden(original: Original, columns: Sequence[Column], kinds: Mapping[
         kind = kinds.get(name)
         if kind is None:
             continue
-        steady = np.flatnonzero(_steady(original, columns, kind) & _near(original, kind, kinds["typical"]))
+        near = _spread(np.flatnonzero(_near(original, kind, kinds["typical"])), _CANDIDATES)
+        steady = near[_steady(original, columns, _part(kind, near))]
         picked = _spread(steady, min(room, _QUOTAS.get(name, room)))
         room -= len(picked)
         # Typical rows are picked last and stand first: the first golden row serves as an example of a request.
@@ -48,6 +50,14 @@ def choose_golden(original: Original, columns: Sequence[Column], kinds: Mapping[
         tolerance=proof.tolerance,
         inputs={name: np.concatenate([part[name] for part in inputs]) for name in inputs[0]},
         outputs={name: np.concatenate([part[name] for part in answers]) for name in answers[0]},
+    )
+
+
+def _part(kind: Kind, rows: NDArray[np.intp]) -> Kind:
+    return Kind(
+        {name: values[rows] for name, values in kind.inputs.items()},
+        {name: values[rows] for name, values in kind.answers.items()},
+        len(rows),
     )
 
 

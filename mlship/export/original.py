@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from sklearn.base import is_classifier, is_regressor
 
 from mlship.errors import NotConvertible
@@ -42,7 +43,8 @@ class Original:
             Exception: Whatever the estimator raises on rows that it does not accept.
         """
         table = self._table(columns)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # One at a time: threads of a forest add up its trees in the order in which they end.
+        with warnings.catch_warnings(), np.errstate(all="ignore"), parallel_config(backend="sequential"):
             warnings.simplefilter("ignore")  # the user's training code, not ours, decides on these
             parts = [np.asarray(self.estimator.predict(table))]
             if self._method:
@@ -69,6 +71,12 @@ class Original:
         if schema.text:
             return columns[schema.columns[0].name]
         if schema.named:
+            if all(
+                columns[draft.name].dtype == np.float64 and not (draft.none or draft.boxed) for draft in schema.columns
+            ):
+                # as the dictionary below makes it, many times faster with thousands of columns
+                matrix = np.column_stack([columns[draft.name] for draft in schema.columns])
+                return pd.DataFrame(matrix, columns=[draft.name for draft in schema.columns])
             return pd.DataFrame({draft.name: _series(draft, columns[draft.name]) for draft in schema.columns})
         rows = len(columns[schema.columns[0].name])
         plain = not any(draft.boxed or draft.kind == "string" for draft in schema.columns)

@@ -21,6 +21,7 @@ from mlship.model.values.codes import Array
 # step above the largest float32 rounds to infinity.
 FLOAT32_LIMIT = float(np.nextafter(2.0**128 - 2.0**103, 0.0))
 _HUGE = 1e300
+_MOST_ASKED = 32  # more columns than this are judged by as many of them
 UNSEEN = "\u00a1unseen\u00a1"
 """A category that no training data holds."""
 UNSEEN_NUMBER = 987654321.0
@@ -53,12 +54,13 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
     floats = [column.name for column in columns if column.dtype == "float64" and column.name not in known]
     infinite = _refusing(accepts, floats, np.inf) | _refusing(accepts, floats, -np.inf)
     huge = _refusing(accepts, floats, _HUGE)
+    limits = _limits(accepts, [name for name in floats if name in huge])
     return tuple(
         replace(
             column,
             nullable=column.name not in null,
             finite=column.name in infinite,
-            limit=_limit(accepts, column.name) if column.name in huge else None,
+            limit=limits.get(column.name),
             unknown=column.name not in known,
         )
         for column in columns
@@ -111,10 +113,32 @@ def _require_answer(original: Original, columns: Sequence[Column], typical: Row)
 
 
 def _refusing(accepts: Callable[[Row], bool], names: Sequence[str], value: Any) -> set[str]:
-    """The columns in which a value is refused; one question when all accept it at once."""
+    """The columns in which a value is refused; one question when all accept it at once.
+
+    Of very many columns a part is asked one by one; when each of these refuses, all are taken to refuse, which at
+    worst refuses what the original accepts.
+    """
     if not names or accepts(dict.fromkeys(names, value)):
         return set()
-    return {name for name in names if not accepts({name: value})}
+    asked = _some(names)
+    refusing = {name for name in asked if not accepts({name: value})}
+    if len(refusing) == len(asked):
+        return set(names)
+    return refusing | {name for name in names if name not in asked and not accepts({name: value})}
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    return names[:: -(-len(names) // _MOST_ASKED)]
+
+
+def _limits(accepts: Callable[[Row], bool], names: Sequence[str]) -> dict[str, float]:
+    """The limit of each column; of very many columns the limit of all when a part of them agrees on one."""
+    if not names:
+        return {}
+    limits = {name: _limit(accepts, name) for name in _some(names)}
+    if len(set(limits.values())) == 1:
+        return dict.fromkeys(names, next(iter(limits.values())))
+    return {name: limits[name] if name in limits else _limit(accepts, name) for name in names}
 
 
 def _limit(accepts: Callable[[Row], bool], name: str) -> float:

@@ -13,13 +13,17 @@ from mlship.export.probe import Row, unseen
 from mlship.model.signature import Column
 
 TYPICAL_ROWS = 2048
-EDGE_ROWS = 4096
+_MOST_ROWS, _FEWEST_ROWS = 4096, 64
+_CELLS = 2_000_000  # of one kind's rows: the work bound of models with very many columns
 _NULL_SHARE = 0.1
 _STRETCH = 0.25  # how far beyond the known values typical ones reach, in their range
 _SEED = 20261122  # any fixed number: the same model must give the same rows
 
 _BESIDE = 16
 """Of how many numeric categories the neighbours are tried."""
+
+Point = tuple[str, Any]
+"""A column and the one value in it that a row is about; the rest of the row is typical."""
 
 _TEXTS = ("", "a", "A", "word", "two words", " padded ", "São é", "0", "NA", "x" * 200)
 
@@ -53,19 +57,25 @@ def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str
         and infinities.
     """
     source = np.random.default_rng(_SEED)
-    typical = _typical(columns, anchors, source, TYPICAL_ROWS)
-    kinds = {"typical": typical, "null": [], "unseen": [], "edge": [], "extreme": []}
-    for index, (column, anchor) in enumerate(zip(columns, anchors, strict=True)):
-        base = typical[index % len(typical)]
+    most = min(max(_CELLS // len(columns), _FEWEST_ROWS), _MOST_ROWS)
+    typical = _typical(columns, anchors, source, min(most, TYPICAL_ROWS))
+    points: dict[str, list[Point]] = {"null": [], "unseen": [], "edge": _edges(columns, anchors), "extreme": []}
+    for column, anchor in zip(columns, anchors, strict=True):
         if column.nullable:
-            kinds["null"].append({**base, column.name: None})
+            points["null"].append((column.name, None))
         if column.categories is not None and column.unknown:
-            kinds["unseen"] += [{**base, column.name: value} for value in _unseen(column)]
+            points["unseen"] += [(column.name, value) for value in _unseen(column)]
         if column.dtype == "float64" and column.categories is None:
-            kinds["extreme"] += [{**base, column.name: value} for value in _extremes(column, anchor)]
+            points["extreme"] += [(column.name, value) for value in _extremes(column, anchor)]
+    kinds = {"typical": typical}
+    for kind, found in points.items():
+        places = np.arange(len(found))
+        if len(found) > most:
+            places = np.sort(source.choice(places, most, replace=False))
+        picked = [found[place] for place in places.tolist()]
+        kinds[kind] = [{**typical[index % len(typical)], name: value} for index, (name, value) in enumerate(picked)]
     if all(column.nullable for column in columns):
         kinds["null"].append({column.name: None for column in columns})
-    kinds["edge"] = _edges(columns, anchors, typical, source)
     return {kind: rows for kind, rows in kinds.items() if rows}
 
 
@@ -127,10 +137,8 @@ def _extremes(column: Column, anchor: Anchor) -> list[float]:
     return values
 
 
-def _edges(
-    columns: Sequence[Column], anchors: Sequence[Anchor], typical: Sequence[Row], source: np.random.Generator
-) -> list[Row]:
-    points = [
+def _edges(columns: Sequence[Column], anchors: Sequence[Anchor]) -> list[Point]:
+    return [
         (column.name, value)
         for column, anchor in zip(columns, anchors, strict=True)
         if column.dtype == "float64" and (column.categories is None or column.unknown)
@@ -138,10 +146,6 @@ def _edges(
         for value in _neighbours(threshold)
         if column.limit is None or abs(value) <= column.limit
     ]
-    if len(points) > EDGE_ROWS:
-        kept = np.sort(source.choice(len(points), EDGE_ROWS, replace=False))
-        points = [points[index] for index in kept.tolist()]
-    return [{**typical[index % len(typical)], name: value} for index, (name, value) in enumerate(points)]
 
 
 def _neighbours(threshold: float) -> list[float]:
