@@ -92,6 +92,11 @@ def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
         shown.append((f"... and {len(inputs) - len(shown)} more", "", "", ""))
     console.table(f"Columns of {card.name}", ("column", "dtype", "null", "values"), shown)
     console.table("Proof", ("", ""), _proof(report))
+    if card.parity and card.parity.rung != "exact":
+        console.warn(
+            f"Numbers differ from the original's by up to {card.parity.largest:.2g} of their column's largest; "
+            f"--tolerance {job.tolerance:g} allows it."
+        )
     for code, count in report.sample_rejected.items():
         console.warn(f"{count} rows of '{job.sample}' were left out of the proof: {code}.")
     console.say(
