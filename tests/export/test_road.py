@@ -1,0 +1,210 @@
+"""The road of an export, from a model made here to answers of the artifact on rows that the export never saw."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import is_classifier
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from mlship.cli.main import run
+from mlship.model.session import SessionSpec, open_session
+from mlship.model.values.text import read_texts
+
+NUMBERS = ["my age", "São é"]
+TEXTS = ["2x"]
+
+
+def data(rows: int, seed: int) -> pd.DataFrame:
+    """Make rows of awkwardly named columns: numbers rounded to two decimals, texts, and nulls in both."""
+    source = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "my age": np.round(source.normal(40, 12, rows), 2),
+            "São é": np.round(source.exponential(3, rows), 2),
+            "2x": source.choice(["a", "b b", "ç"], rows),
+        }
+    )
+    for column in frame:
+        frame.loc[source.random(rows) < 0.1, column] = None
+    return frame
+
+
+def labels(frame: pd.DataFrame, kinds: int) -> Any:
+    """Make labels that depend on the rows."""
+    score = frame["my age"].fillna(40) + 5 * frame["São é"].fillna(0) + 10 * (frame["2x"] == "a")
+    return pd.qcut(score, kinds, labels=[f"k{kind}" for kind in range(kinds)]).astype(str).to_numpy()
+
+
+def prepared(last: Any, **options: Any) -> Any:
+    """Put imputers, a scaler and a one-hot encoder before an estimator."""
+    numbers = make_pipeline(SimpleImputer(strategy="mean", **options), StandardScaler())
+    texts = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+    return make_pipeline(ColumnTransformer([("n", numbers, NUMBERS), ("t", texts, TEXTS)]), last)
+
+
+def save(folder: Path, model: Any) -> Path:
+    """Pickle a model."""
+    path = folder / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    return path
+
+
+def export(folder: Path, model: Any, *options: str) -> int:
+    """Export a model to `model.onnx` beside its pickle and return the exit code."""
+    return run(["export", str(save(folder, model)), "-o", str(folder / "model.onnx"), "-q", *options])
+
+
+def assert_equal(folder: Path, model: Any, frame: pd.DataFrame) -> None:
+    """Compare the artifact's answers, read from texts as from a CSV, with the model's own."""
+    session = open_session(SessionSpec(folder / "model.onnx"))
+    texts = {
+        name: [None if pd.isna(value) else str(value) for value in frame[name].tolist()]
+        for name in session.signature.names
+    }
+    read = read_texts(session.signature, texts, len(frame))
+    assert read.errors == []
+    answers = session.predict(read.columns)
+
+    expected = model.predict(frame[list(session.signature.names)])
+    if not is_classifier(model):
+        assert np.abs(answers["prediction"] - expected).max() <= 1e-12 * np.abs(expected).max()
+        return
+    assert answers["prediction"].tolist() == expected.tolist()
+    shares = model.predict_proba(frame[list(session.signature.names)])
+    for index, label in enumerate(model.classes_):
+        assert np.abs(answers[f"probability_{label}"] - shares[:, index]).max() <= 1e-12
+
+
+CLASSIFIERS = [
+    LogisticRegression(max_iter=500),
+    DecisionTreeClassifier(random_state=0),
+    RandomForestClassifier(20, random_state=0),
+    ExtraTreesClassifier(20, random_state=0),
+    GradientBoostingClassifier(n_estimators=10, random_state=0),
+]
+REGRESSORS = [
+    LinearRegression(),
+    RandomForestRegressor(20, random_state=0),
+    GradientBoostingRegressor(n_estimators=10, random_state=0),
+]
+
+
+@pytest.mark.lowest
+@pytest.mark.parametrize("kinds", [2, 3])
+@pytest.mark.parametrize("last", CLASSIFIERS, ids=lambda last: type(last).__name__)
+def test_classifiers_answer_as_the_original(tmp_path: Path, last: Any, kinds: int) -> None:
+    """A classifier behind imputers, scaler and encoder gives unseen rows the original's labels and probabilities."""
+    frame = data(400, 0)
+    model = prepared(last).fit(frame, labels(frame, kinds))
+
+    assert export(tmp_path, model) == 0
+    assert_equal(tmp_path, model, data(3000, 1))
+
+
+@pytest.mark.parametrize("last", REGRESSORS, ids=lambda last: type(last).__name__)
+def test_regressors_answer_as_the_original(tmp_path: Path, last: Any) -> None:
+    """A regressor behind imputers with indicators gives unseen rows the original's numbers."""
+    frame = data(400, 0)
+    target = frame["my age"].fillna(40).to_numpy() * 3
+    model = prepared(last, add_indicator=True).fit(frame, target)
+
+    assert export(tmp_path, model) == 0
+    assert_equal(tmp_path, model, data(3000, 1))
+
+
+def test_forest_trained_on_nan_answers_as_the_original(tmp_path: Path) -> None:
+    """A forest that learned where missing numbers go sends them there in the artifact too."""
+    frame = data(400, 0)
+    model = RandomForestClassifier(20, random_state=0).fit(frame[NUMBERS], labels(frame, 2))
+
+    assert export(tmp_path, model) == 0
+    assert_equal(tmp_path, model, data(3000, 1))
+
+
+def test_what_the_original_refuses_is_refused(tmp_path: Path) -> None:
+    """Null, infinity and an unseen category are refused with their codes where the original raises on them."""
+    frame = data(400, 0).dropna()
+    encoder = OneHotEncoder(handle_unknown="error")
+    columns = ColumnTransformer([("n", "passthrough", NUMBERS), ("t", encoder, TEXTS)])
+    model = make_pipeline(columns, LogisticRegression(max_iter=500)).fit(frame, labels(frame, 2))
+
+    assert export(tmp_path, model) == 0
+    signature = open_session(SessionSpec(tmp_path / "model.onnx")).signature
+    texts = {"my age": ["", "inf", "1", "2"], "São é": ["1", "1", "1", "2"], "2x": ["a", "a", "new", "b b"]}
+    errors = read_texts(signature, texts, 4).errors
+    assert [(error.row, error.column, error.code) for error in errors] == [
+        (0, "my age", "null_not_allowed"),
+        (1, "my age", "not_finite"),
+        (2, "2x", "unknown_category"),
+    ]
+
+
+def test_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Exporting a model twice gives one and the same file."""
+    frame = data(400, 0)
+    model = prepared(RandomForestClassifier(5, random_state=0)).fit(frame, labels(frame, 3))
+
+    assert export(tmp_path, model) == 0
+    first = (tmp_path / "model.onnx").read_bytes()
+    assert export(tmp_path, model) == 0
+    assert (tmp_path / "model.onnx").read_bytes() == first
+
+
+@pytest.mark.parametrize("model", [KMeans(2, n_init=1), StandardScaler()], ids=lambda model: type(model).__name__)
+def test_what_is_not_supported_is_exit_5_and_no_file(
+    tmp_path: Path, model: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that is not known to convert exactly is refused by name in one line, and nothing is written."""
+    assert export(tmp_path, model.fit(np.random.default_rng(0).normal(size=(50, 2)))) == 5
+    assert type(model).__name__ in capsys.readouterr().err.splitlines()[0]
+    assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.parametrize(("change", "code"), [(1.0, 0), (1.0 + 1e-5, 5)], ids=["as it is", "wrong"])
+def test_a_wrong_converter_is_caught(
+    tmp_path: Path, change: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the leaves of a converted forest are off by one in 100,000, the proof fails and nothing is written."""
+    from mlship.export.converters.ensemble import Ensemble
+
+    frame = data(400, 0)
+    model = RandomForestRegressor(5, random_state=0).fit(frame[NUMBERS], np.arange(400.0))
+    leaf = Ensemble._leaf
+    monkeypatch.setattr(Ensemble, "_leaf", lambda self, target, weight: leaf(self, target, weight * change))
+
+    assert export(tmp_path, model, "--json") == code
+    assert (tmp_path / "model.onnx").exists() == (code == 0)
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error and error["code"]) == (None if code == 0 else "parity_not_reached")
+
+
+def test_a_foreign_file_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An output that mlship did not write is kept, with exit 2, unless --overwrite is given."""
+    frame = data(100, 0)
+    model = DecisionTreeClassifier(max_depth=2).fit(frame[NUMBERS], labels(frame, 2))
+    (tmp_path / "model.onnx").write_text("mine")
+
+    assert export(tmp_path, model) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / "model.onnx").read_text() == "mine"
+    assert export(tmp_path, model, "--overwrite") == 0
