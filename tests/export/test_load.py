@@ -1,0 +1,193 @@
+"""Reading model files: what is none is named for what it is, and a hostile one runs nothing."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from sklearn.linear_model import LinearRegression
+
+from mlship.cli.main import run
+from mlship.errors import MlshipError
+from mlship.export.load import load_model
+
+LOOKS = {
+    "an empty file": b"",
+    "a text file": b"remember the milk\n",
+    "an HTML page": b"<!DOCTYPE html><html></html>",
+    "a zip archive": b"PK\x03\x04 and more",
+    "a Parquet table": b"PAR1 and more",
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
+    "a JSON document": b'{"a": 1}',
+}
+
+
+def fitted() -> LinearRegression:
+    """Return a small fitted model."""
+    return LinearRegression().fit(np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 2.0]))
+
+
+@pytest.mark.parametrize(("look", "content"), LOOKS.items(), ids=LOOKS)
+def test_what_is_no_model_is_named(tmp_path: Path, look: str, content: bytes) -> None:
+    """A file that is surely no model is refused with exit 4 and the name of what it looks like."""
+    (tmp_path / "model.pkl").write_bytes(content)
+
+    with pytest.raises(MlshipError, match=f"looks like {look}") as refused:
+        load_model(tmp_path / "model.pkl")
+    assert refused.value.exit_code == 4
+
+
+COMPRESSIONS: list[Callable[[bytes], bytes]] = [gzip.compress, bz2.compress, lzma.compress, zlib.compress]
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS, ids=["gzip", "bz2", "xz", "zlib"])
+def test_compressed_models_are_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A pickle that was compressed in a way of joblib's is read as it is."""
+    (tmp_path / "model.pkl").write_bytes(compress(pickle.dumps(fitted())))
+
+    assert load_model(tmp_path / "model.pkl").estimator.coef_.tolist() == fitted().coef_.tolist()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_is_read(tmp_path: Path, protocol: int) -> None:
+    """A model that was pickled by any protocol is read."""
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(fitted(), protocol=protocol))
+
+    assert load_model(tmp_path / "model.pkl").estimator.intercept_ == fitted().intercept_
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9])
+def test_a_cut_file_is_damaged(tmp_path: Path, cut: float) -> None:
+    """A file that ends too early is refused with exit 4."""
+    whole = pickle.dumps(fitted())
+    (tmp_path / "model.pkl").write_bytes(whole[: int(len(whole) * cut)])
+
+    with pytest.raises(MlshipError) as refused:
+        load_model(tmp_path / "model.pkl")
+    assert refused.value.exit_code == 4
+
+
+class Call:
+    """Calls a function when it is unpickled.
+
+    Args:
+        function: The function.
+        arguments: What it is called with.
+    """
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+def _stack_global(module: str, name: str, argument: str) -> bytes:
+    """Return a pickle that imports a name, which may have dots, and calls it with a text."""
+    parts = [
+        pickle.PROTO + b"\x04",
+        *(pickle.SHORT_BINUNICODE + bytes([len(text)]) + text.encode() for text in (module, name)),
+        pickle.STACK_GLOBAL,
+        pickle.SHORT_BINUNICODE + bytes([len(argument)]) + argument.encode(),
+        pickle.TUPLE1 + pickle.REDUCE + pickle.STOP,
+    ]
+    return b"".join(parts)
+
+
+def _joblib(thing: Any, compress: int = 0) -> bytes:
+    stream = io.BytesIO()
+    joblib.dump(thing, stream, compress=compress)
+    return stream.getvalue()
+
+
+def _boxed(thing: Any) -> Any:
+    box = np.empty(1, dtype=object)
+    box[0] = thing
+    return box
+
+
+def attacks(marker: str) -> dict[str, bytes]:
+    """Return hostile files, each of which would make a file named `marker`."""
+    touch = f"open({marker!r}, 'w')"
+    system = f"touch {marker}"
+    return {
+        **{f"protocol {number}": pickle.dumps(Call(os.system, system), number) for number in range(6)},
+        "eval": pickle.dumps(Call(eval, touch)),
+        "exec": pickle.dumps(Call(exec, touch)),
+        "open": pickle.dumps(Call(open, marker, "w")),
+        "getattr": pickle.dumps(Call(getattr, Call(__import__, "os"), "system")),
+        "import": pickle.dumps(Call(__import__, "os")),
+        "dotted": _stack_global("joblib.numpy_pickle", "os.system", system),
+        "dotted sklearn": _stack_global("sklearn.base", "os.system", system),
+        "runstring": _stack_global("numpy.testing._private.utils", "runstring", touch),
+        "locate": _stack_global("pydoc", "locate", "os.system"),
+        "joblib load": _stack_global("joblib", "load", "elsewhere.pkl"),
+        "numpy load": _stack_global("numpy", "load", "elsewhere.npy"),
+        "pandas": _stack_global("pandas", "read_pickle", "elsewhere.pkl"),
+        "runpy": _stack_global("runpy", "run_path", "elsewhere.py"),
+        "subprocess": _stack_global("subprocess", "getoutput", system),
+        "compressed": _joblib(Call(os.system, system), compress=3),
+        "after an array": _joblib([np.zeros(10_000), Call(os.system, system)]),
+        "in an array of objects": _joblib(_boxed(Call(os.system, system))),
+        "in an array of objects in a pickle": pickle.dumps(_boxed(Call(os.system, system))),
+        "in a model": pickle.dumps([fitted(), Call(os.system, system)]),
+        "extension": pickle.PROTO + b"\x02" + pickle.EXT1 + b"\x01" + pickle.STOP,
+        "instance": b"(S'" + system.encode() + b"'\nios\nsystem\n.",
+    }
+
+
+@pytest.mark.parametrize("shape", attacks("x"))
+def test_a_hostile_file_runs_nothing(
+    tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that would call what no model needs ends with exit 4, and nothing of it has been done."""
+    monkeypatch.chdir(tmp_path)
+    marker = tmp_path / "marker"
+    (tmp_path / "model.pkl").write_bytes(attacks(str(marker))[shape])
+
+    assert run(["export", "model.pkl"]) == 4
+    assert not marker.exists()
+    assert not (tmp_path / "model.onnx").exists()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_attacks_are_real(tmp_path: Path) -> None:
+    """Opened by Python's own unpickler, a hostile file of these does what it says."""
+    marker = tmp_path / "marker"
+    pickle.loads(attacks(str(marker))["protocol 2"])  # to see that it works
+
+    assert marker.exists()
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    """A model of another version of scikit-learn is refused with both versions and what to install."""
+    older = f"0{sklearn.__version__[1:]}"
+    saved = pickle.dumps(fitted())
+    (tmp_path / "model.pkl").write_bytes(saved.replace(sklearn.__version__.encode(), older.encode()))
+
+    with pytest.raises(MlshipError, match=f"saved by scikit-learn {older}, and {sklearn.__version__}") as refused:
+        load_model(tmp_path / "model.pkl")
+    assert refused.value.exit_code == 4
+    assert refused.value.hint == f"pip install 'scikit-learn=={older}'"
+
+
+@pytest.mark.parametrize(("thing", "text"), [(LinearRegression(), "has not been fitted"), ([1, 2], "of type list")])
+def test_what_is_no_fitted_estimator_is_refused(tmp_path: Path, thing: Any, text: str) -> None:
+    """An unfitted estimator, and what is no estimator, is refused with exit 4."""
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(thing))
+
+    with pytest.raises(MlshipError, match=text) as refused:
+        load_model(tmp_path / "model.pkl")
+    assert refused.value.exit_code == 4
