@@ -38,6 +38,7 @@ class Draft:
         marker: A value that an imputer takes for missing, other than null, or None.
         boxed: Whether the estimator was fitted on Python objects, and takes them only.
         none: Whether null was None in training, and not NaN.
+        filled: Whether an imputer fills in NaN, which None is not.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Draft:
     marker: Category | None = None
     boxed: bool = False
     none: bool = False
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _names(fitted: list[str] | None, given: Sequence[str] | None, default: tuple
                 hint="Leave --columns out.",
             )
         if duplicates(fitted):
-            raise NotConvertible(f"Two columns of the model are named '{duplicates(fitted)[0]}'.", code="bad_columns")
+            raise NotConvertible(f"Two columns of the model are named {duplicates(fitted)[0]!r}.", code="bad_columns")
         return fitted
     if given is None:
         return default
@@ -107,7 +109,7 @@ def _names(fitted: list[str] | None, given: Sequence[str] | None, default: tuple
         )
     if duplicates(tuple(given)):
         raise UsageError(
-            f"The column name '{duplicates(tuple(given))[0]}' occurs twice.", hint="Give each column a name of its own."
+            f"The column name {duplicates(tuple(given))[0]!r} occurs twice.", hint="Give each column a name of its own."
         )
     return given
 
@@ -142,6 +144,13 @@ def _told(estimator: Any, drafts: list[Draft]) -> list[Draft]:
     """The drafts with what the estimator says of them; columns that it never looks at are left out."""
     told = {position: drafts[position] for position in _used(estimator, len(drafts))}
     _follow(estimator, [draft.position for draft in drafts], told)
+    for draft in told.values():
+        if draft.none and draft.filled:
+            raise NotConvertible(
+                f"Nulls of column {draft.name!r} were None in training, and its imputer fills in only NaN.",
+                hint="Fit with NaN for null, or give the imputer missing_values=None.",
+                code="not_supported",
+            )
     return [told[position] for position in sorted(told)]
 
 
@@ -193,8 +202,14 @@ def _of_imputer(step: SimpleImputer, fill: Any, draft: Draft) -> Draft:
     if kind is None:  # Python objects: the fill is of their type
         kind = "string" if isinstance(fill, str) or is_null(fill) else "bool" if isinstance(fill, bool) else "float"
     marker = None if is_null(step.missing_values) else step.missing_values
-    none = draft.none or step.missing_values is None
-    return replace(draft, kind=kind, marker=marker, none=none, boxed=draft.boxed or _is_boxed(kind, step._fit_dtype))
+    return replace(
+        draft,
+        kind=kind,
+        marker=marker,
+        none=draft.none or step.missing_values is None,
+        filled=draft.filled or (is_null(step.missing_values) and step.missing_values is not None),
+        boxed=draft.boxed or _is_boxed(kind, step._fit_dtype),
+    )
 
 
 def _of_encoder(values: Any, draft: Draft) -> Draft:
@@ -202,12 +217,12 @@ def _of_encoder(values: Any, draft: Draft) -> Draft:
     known = [value for value in given if not is_null(value)]
     if not all(isinstance(value, str | bool | int | float) for value in known):
         raise NotConvertible(
-            f"The categories of column '{draft.name}' are neither texts nor numbers.", code="not_supported"
+            f"The categories of column {draft.name!r} are neither texts nor numbers.", code="not_supported"
         )
     nulls = [value for value in given if is_null(value)]
     if len(nulls) > 1:
         raise NotConvertible(
-            f"Column '{draft.name}' has both None and NaN among its categories.",
+            f"Column {draft.name!r} has both None and NaN among its categories.",
             hint="Make them one before fitting, for example with fillna.",
             code="not_supported",
         )

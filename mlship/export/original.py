@@ -137,7 +137,7 @@ def _outputs(estimator: Any, method: str | None) -> tuple[Output, ...]:
             ]
     names = [output.name for output in outputs]
     if duplicates(names):
-        raise NotConvertible(f"Two outputs would have the name '{duplicates(names)[0]}'.", code="duplicate_outputs")
+        raise NotConvertible(f"Two outputs would have the name {duplicates(names)[0]!r}.", code="duplicate_outputs")
     return tuple(outputs)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from mlship.export.converters.scalers import SCALERS, on_sparse
 from mlship.export.infer import Schema
 from mlship.export.parts import column_parts, steps_of
+from mlship.export.sparse import gives_sparse
 
 
 def by_position(estimator: Any, schema: Schema) -> Any:
@@ -23,31 +25,41 @@ def by_position(estimator: Any, schema: Schema) -> Any:
         estimator: The fitted estimator, which is left as it is.
         schema: Its columns.
     """
-    return _rewritten(estimator, {draft.position: index for index, draft in enumerate(schema.columns)})
+    places = {draft.position: index for index, draft in enumerate(schema.columns)}
+    return _rewritten(estimator, places, sparse=False)
 
 
-def _rewritten(step: Any, places: dict[int, int] | None) -> Any:
-    """A copy of a step; `places` says where the columns are now, None that they are where they were."""
+def _rewritten(step: Any, places: dict[int, int] | None, *, sparse: bool) -> Any:
+    """A copy of a step.
+
+    Args:
+        step: The fitted step.
+        places: Where its columns are now, or None when they are where they were.
+        sparse: Whether the original is given a sparse table here.
+    """
     if isinstance(step, Pipeline):
         clone = copy.copy(step)
-        clone.steps = [
-            (name, _rewritten(inner, places if index == 0 else None))
-            for index, (name, inner) in enumerate(steps_of(step))
-        ]
+        clone.steps = []
+        for name, inner in steps_of(step):
+            clone.steps.append((name, _rewritten(inner, places, sparse=sparse)))
+            places, sparse = None, gives_sparse(inner, sparse)
         return clone
     if isinstance(step, FeatureUnion):
         clone = copy.copy(step)
-        clone.transformer_list = [(name, _rewritten(inner, places)) for name, inner in step.transformer_list]
+        clone.transformer_list = [
+            (name, _rewritten(inner, places, sparse=sparse)) for name, inner in step.transformer_list
+        ]
         return clone
     if isinstance(step, ColumnTransformer):
-        return _positional(step, places or {position: position for position in range(step.n_features_in_)})
-    return step
+        every = {position: position for position in range(step.n_features_in_)}
+        return _positional(step, places or every, sparse=sparse)
+    return on_sparse(step) if sparse and isinstance(step, SCALERS) else step
 
 
-def _positional(transformer: ColumnTransformer, places: dict[int, int]) -> ColumnTransformer:
+def _positional(transformer: ColumnTransformer, places: dict[int, int], *, sparse: bool) -> ColumnTransformer:
     clone = copy.copy(transformer)
     clone.transformers_ = [
-        (part.name, _rewritten(part.step, None), [places[position] for position in part.positions])
+        (part.name, _rewritten(part.step, None, sparse=sparse), [places[position] for position in part.positions])
         for part in column_parts(transformer)
     ]
     clone.transformers = clone.transformers_

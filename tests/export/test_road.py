@@ -19,6 +19,7 @@ from sklearn.ensemble import (
     GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -101,6 +102,7 @@ CLASSIFIERS = [
     RandomForestClassifier(20, random_state=0),
     ExtraTreesClassifier(20, random_state=0),
     GradientBoostingClassifier(n_estimators=10, random_state=0),
+    StackingClassifier([("forest", RandomForestClassifier(5, random_state=0)), ("line", LogisticRegression())], cv=2),
 ]
 REGRESSORS = [
     LinearRegression(),

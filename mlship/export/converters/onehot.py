@@ -21,8 +21,12 @@ _WHOLE_IN_DOUBLE = 2**53  # past it, neighbouring integers are one double
 
 
 def _shape(operator: Any) -> None:
-    model = operator.raw_operator
-    numbers_shape(operator, sum(_width(model, index) for index in range(len(model.categories_))))
+    numbers_shape(operator, width_of(operator.raw_operator))
+
+
+def width_of(model: OneHotEncoder) -> int:
+    """Return how many columns come out."""
+    return sum(_width(model, index) for index in range(len(model.categories_)))
 
 
 def _infrequent(model: OneHotEncoder, index: int) -> list[int]:
