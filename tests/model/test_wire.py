@@ -195,6 +195,13 @@ def test_data_outside_is_seen(place: str) -> None:
     assert wire.has_external_data(dict(hiding_places())[place].SerializeToString())
 
 
+def test_data_outside_is_seen_where_it_is_not_said() -> None:
+    """A tensor with an entry for its file is refused, also when it says that its data lies inside."""
+    tensor = floats()
+    tensor.ClearField("data_location")
+    assert wire.has_external_data(with_graph(initializer=[tensor]).SerializeToString())
+
+
 def test_data_outside_in_a_second_graph_is_seen() -> None:
     """Protobuf merges a graph that occurs twice; both are looked into."""
     assert wire.has_external_data(linear_graph() + with_graph(initializer=[floats()]).SerializeToString())

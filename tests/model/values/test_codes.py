@@ -20,6 +20,7 @@ NOWHERE_HERE: set[Code] = {"wrong_field_count", "bad_json"}
 FLOAT, FLOAT32, INT, BOOL = one_column("float64"), one_column("float32"), one_column("int64"), one_column("bool")
 DATE, TIME, TEXT = one_column("date"), one_column("datetime"), one_column("string")
 KNOWN = one_column("category", categories=("red", "NA"), unknown=False)
+KNOWN_FLOAT = one_column("float64", categories=(1.0, 2.5), unknown=False)
 KNOWN_INT = one_column("int64", categories=(7, 8), unknown=False)
 FINITE, SMALL = one_column("float64", finite=True), one_column("float64", limit=10.0)
 EXACT, EXACT32 = one_column("int64", exact=True), one_column("float64", "float32", exact=True)
@@ -63,6 +64,7 @@ TEXTS: list[Case] = [
     ("precision_loss", EXACT32, "0.5", "0.1", "a number"),
     ("unknown_category", KNOWN, "NA", "blue", "text, 4 characters"),
     ("unknown_category", KNOWN_INT, "8.0", "9", "a number"),
+    ("unknown_category", KNOWN_FLOAT, "1", "9", "a number"),
     ("bad_encoding", TEXT, "red", "\ud800", "text, 1 character"),
     ("bad_encoding", KNOWN, "red", "a\udfff", "text, 2 characters"),
     ("bad_encoding", TEXT, f"{NULL_TEXT}x", NULL_TEXT, "text, 1 character"),
@@ -104,6 +106,7 @@ JSONS: list[Case] = [
     ("precision_loss", EXACT32, 0.5, 0.1, "a number"),
     ("unknown_category", KNOWN, "red", "", "text, 0 characters"),
     ("unknown_category", KNOWN_INT, 7, 9.0, "a number"),
+    ("unknown_category", KNOWN_FLOAT, 2.5, 9.5, "a number"),
     ("bad_encoding", TEXT, "red", "\ud800", "text, 1 character"),
     ("bad_encoding", TEXT, "red", NULL_TEXT, "text, 1 character"),
 ]
@@ -126,12 +129,14 @@ TYPED: list[Case] = [
     ("out_of_range", NARROW_INT, 7, 128, "a number"),
     ("out_of_range", TIME, np.datetime64(0, "s"), np.datetime64(2**60, "s"), "a time"),
     ("out_of_range", DATE, np.datetime64(0, "D"), np.datetime64(10**7, "D"), "a time"),
-    ("out_of_range", TIME, np.datetime64(0, "D"), np.datetime64(-(10**6), "D"), "a time"),
+    ("out_of_range", TIME, np.datetime64("0001-01-01", "D"), np.datetime64("0000-12-31", "D"), "a time"),
+    ("out_of_range", TIME, np.datetime64("9999-12-31T23:59:59", "s"), np.datetime64("10000-01-01", "s"), "a time"),
     ("precision_loss", EXACT, 2**53, 2**53 + 1, "a number"),
     ("precision_loss", EXACT, -(2**63), 2**63 - 1, "a number"),
     ("precision_loss", EXACT32, 0.5, 0.1, "a number"),
     ("unknown_category", KNOWN, "red", "Red", "text, 3 characters"),
     ("unknown_category", KNOWN_INT, 7, 9, "a number"),
+    ("unknown_category", KNOWN_FLOAT, 2.5, 9.5, "a number"),
     ("bad_encoding", TEXT, "red", "a\ud800", "text, 2 characters"),
     ("bad_encoding", TEXT, "red", NULL_TEXT, "text, 1 character"),
 ]
