@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -249,8 +249,3 @@ def _is_ours(key: str) -> bool:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def with_card(artifact: Artifact, card: Card) -> Artifact:
-    """Return the artifact with another card, as when a foreign graph's signature became known."""
-    return replace(artifact, card=card)
