@@ -14,7 +14,7 @@ import numpy as np
 from mlship.errors import MlshipError, NotConvertible
 from mlship.export.infer import Draft
 from mlship.export.original import Original
-from mlship.model.signature import Column, Dtype
+from mlship.model.signature import Category, Column, Dtype
 from mlship.model.values.codes import Array
 
 # The largest float64 that rounds to a finite float32, which is what scikit-learn's trees cast to: half a
@@ -50,7 +50,11 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
         return original.accepts(as_columns(columns, [{**typical, **changes}]))
 
     null = _refusing(accepts, [column.name for column in columns], None)
-    known = {column.name for column in columns if column.categories and not accepts({column.name: unseen(column)})}
+    known = {
+        column.name
+        for column in columns
+        if column.categories is not None and not accepts({column.name: unseen(column)})
+    }
     floats = [column.name for column in columns if column.dtype == "float64" and column.name not in known]
     infinite = _refusing(accepts, floats, np.inf) | _refusing(accepts, floats, -np.inf)
     huge = _refusing(accepts, floats, _HUGE)
@@ -62,9 +66,19 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
             finite=column.name in infinite,
             limit=limits.get(column.name),
             unknown=column.name not in known,
+            categories=_accepted(original, columns, column, typical) if column.name in known else column.categories,
         )
         for column in columns
     )
+
+
+def _accepted(original: Original, columns: Sequence[Column], column: Column, typical: Row) -> tuple[Category, ...]:
+    """The categories of a column that the original answers: of two encoders over it one may know more."""
+    every = column.categories or ()
+    rows = [{**typical, column.name: value} for value in every]
+    if original.accepts(as_columns(columns, rows)):
+        return every
+    return tuple(value for value, row in zip(every, rows, strict=True) if original.accepts(as_columns(columns, [row])))
 
 
 def as_columns(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, Array]:

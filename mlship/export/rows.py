@@ -32,8 +32,8 @@ def typical_row(columns: Sequence[Column], anchors: Sequence[Anchor]) -> Row:
     """Return one row that the model should accept: middles and first categories."""
     row: Row = {}
     for column, anchor in zip(columns, anchors, strict=True):
-        if column.categories:
-            row[column.name] = column.categories[0]
+        if column.categories is not None:  # none at all where the column was all null in training
+            row[column.name] = column.categories[0] if column.categories else None
         elif column.dtype in ("string", "category"):
             row[column.name] = "word"
         elif column.dtype == "bool":
@@ -88,7 +88,9 @@ def _typical(
 
 def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: int) -> list[Any]:
     values: list[Any]
-    if column.categories:
+    if column.categories is not None and not column.categories:
+        values = [None] * count
+    elif column.categories:
         values = [column.categories[index] for index in source.integers(len(column.categories), size=count)]
     elif column.dtype in ("string", "category"):
         values = [_TEXTS[index] for index in source.integers(len(_TEXTS), size=count)]
