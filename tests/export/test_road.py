@@ -46,7 +46,7 @@ def data(rows: int, seed: int) -> pd.DataFrame:
         }
     )
     for column in frame:
-        frame.loc[source.random(rows) < 0.1, column] = None
+        frame.loc[source.random(rows) < 0.1, column] = np.nan  # as read_csv gives null, in older pandas too
     return frame
 
 
