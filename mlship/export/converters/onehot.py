@@ -62,6 +62,8 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     for index, (name, text) in enumerate(_columns(graph, operator)):
         if _width(model, index):
             parts.append(_grouped(graph, model, index, _one_hot(graph, name, model.categories_[index], text=text)))
+    if not parts:
+        raise NotConvertible("OneHotEncoder that gives no column at all is not supported.", code="not_supported")
     graph.node("Concat", parts, graph.outputs[0], since=13, axis=1)
 
 
