@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,8 +51,6 @@ def export(
     """Turn a fitted model into one ONNX file that is proven equal to it."""
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
-    if math.isnan(tolerance):  # no range refuses it
-        raise UsageError("--tolerance is not a number.", hint="For example: --tolerance 1e-6")
     from mlship.export.job import ExportJob
     from mlship.export.run import run_export
 

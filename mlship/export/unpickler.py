@@ -112,6 +112,11 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         else:
             self.stack[-1] = wrapper.read_array(self, self.ensure_native_byte_order)
 
+    def load_inst(self) -> NoReturn:
+        """Refuse the way of Python 1 to import and call, telling the name."""
+        module, name = (self.readline()[:-1].decode("ascii", "replace") for _ in range(2))
+        raise Forbidden("import", f"{module}.{name}")
+
     def load_forbidden(self) -> NoReturn:
         """Refuse an opcode that no fitted model needs and that calls, or changes, more than is looked at here."""
         raise Forbidden("use", "an opcode that no model needs")
@@ -127,7 +132,8 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
     dispatch[pickle.REDUCE[0]] = load_reduce
     dispatch[pickle.NEWOBJ[0]] = load_newobj
     dispatch[pickle.BUILD[0]] = load_build
-    for _opcode in (pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4):
+    dispatch[pickle.INST[0]] = load_inst
+    for _opcode in (pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4):
         dispatch[_opcode[0]] = load_forbidden
     dispatch[pickle.APPEND[0]] = lambda self: self._load_into(list, pickle.APPEND, -2)
     dispatch[pickle.APPENDS[0]] = lambda self: self._load_into(list, pickle.APPENDS, 0)

