@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import os
 import pickle
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 import sklearn
@@ -22,6 +20,7 @@ from sklearn.linear_model import LinearRegression
 from mlship.cli.main import run
 from mlship.errors import MlshipError
 from mlship.export.load import load_model
+from tests.export.files import Call, fitted, packed
 
 LOOKS = {
     "an empty file": b"",
@@ -32,11 +31,6 @@ LOOKS = {
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
     "a JSON document": b'{"a": 1}',
 }
-
-
-def fitted() -> LinearRegression:
-    """Return a small fitted model."""
-    return LinearRegression().fit(np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 2.0]))
 
 
 @pytest.mark.parametrize(("look", "content"), LOOKS.items(), ids=LOOKS)
@@ -79,21 +73,6 @@ def test_a_cut_file_is_damaged(tmp_path: Path, cut: float) -> None:
     assert refused.value.exit_code == 4
 
 
-class Call:
-    """Calls a function when it is unpickled.
-
-    Args:
-        function: The function.
-        arguments: What it is called with.
-    """
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self._call = (function, arguments)
-
-    def __reduce__(self) -> Any:
-        return self._call
-
-
 def _stack_global(module: str, name: str, argument: str) -> bytes:
     """Return a pickle that imports a name, which may have dots, and calls it with a text."""
     parts = [
@@ -104,12 +83,6 @@ def _stack_global(module: str, name: str, argument: str) -> bytes:
         pickle.TUPLE1 + pickle.REDUCE + pickle.STOP,
     ]
     return b"".join(parts)
-
-
-def _joblib(thing: Any, compress: int = 0) -> bytes:
-    stream = io.BytesIO()
-    joblib.dump(thing, stream, compress=compress)
-    return stream.getvalue()
 
 
 def _boxed(thing: Any) -> Any:
@@ -138,9 +111,9 @@ def attacks(marker: str) -> dict[str, bytes]:
         "pandas": _stack_global("pandas", "read_pickle", "elsewhere.pkl"),
         "runpy": _stack_global("runpy", "run_path", "elsewhere.py"),
         "subprocess": _stack_global("subprocess", "getoutput", system),
-        "compressed": _joblib(Call(os.system, system), compress=3),
-        "after an array": _joblib([np.zeros(10_000), Call(os.system, system)]),
-        "in an array of objects": _joblib(_boxed(Call(os.system, system))),
+        "compressed": packed(Call(os.system, system), compress=3),
+        "after an array": packed([np.zeros(10_000), Call(os.system, system)]),
+        "in an array of objects": packed(_boxed(Call(os.system, system))),
         "in an array of objects in a pickle": pickle.dumps(_boxed(Call(os.system, system))),
         "in a model": pickle.dumps([fitted(), Call(os.system, system)]),
         "extension": pickle.PROTO + b"\x02" + pickle.EXT1 + b"\x01" + pickle.STOP,

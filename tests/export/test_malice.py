@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression
 
 from mlship.cli.main import run
+from tests.export.files import Call, fitted, packed
 
 HELD = ("sklearn.feature_selection._univariate_selection", "f_classif")
 
@@ -64,32 +63,6 @@ def _opcodes(value: Any) -> bytes:
     return code[9:] if code.startswith(pickle.FRAME) else code
 
 
-def fitted() -> LinearRegression:
-    """Return a small fitted model."""
-    return LinearRegression().fit(np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 2.0]))
-
-
-def _joblib(thing: Any, compress: Any = 0) -> bytes:
-    stream = io.BytesIO()
-    joblib.dump(thing, stream, compress=compress)
-    return stream.getvalue()
-
-
-class Call:
-    """Calls a function when it is unpickled.
-
-    Args:
-        function: The function.
-        arguments: What it is called with.
-    """
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self._call = (function, arguments)
-
-    def __reduce__(self) -> Any:
-        return self._call
-
-
 def _array(*things: Any) -> Any:
     made = np.empty(len(things), dtype=object)
     made[:] = things
@@ -103,9 +76,9 @@ def by_names(marker: str) -> dict[str, tuple[bytes, str]]:
     system = f"{os.name if os.name == 'nt' else 'posix'}.system"
     return {
         "second pickle": (pickle.dumps(fitted()) + pickle.dumps(hostile), system),
-        "second pickle, compressed": (gzip.compress(_joblib(fitted()) + pickle.dumps(hostile)), system),
-        "objects in objects": (_joblib([_array(_array(hostile))]), system),
-        "objects after numbers": (_joblib({"a": np.zeros((500, 50)), "b": _array(1, hostile)}), system),
+        "second pickle, compressed": (gzip.compress(packed(fitted()) + pickle.dumps(hostile)), system),
+        "objects in objects": (packed([_array(_array(hostile))]), system),
+        "objects after numbers": (packed({"a": np.zeros((500, 50)), "b": _array(1, hostile)}), system),
         "state of a model": (pickle.dumps({"model": fitted(), "more": [hostile]}), system),
         "spelled os": (Program().name("os", "system").call(touch).stop(), "os.system"),
         "spelled nt": (Program().name("nt", "system").call(touch).stop(), "nt.system"),
@@ -243,7 +216,7 @@ def test_the_forgeries_are_real() -> None:
     assert (field["a"].kind, field.hasobject) == ("O", False)
 
 
-def test_a_forged_dtype_in_joblib(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_forged_dtype_inpacked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An array of joblib's whose dtype hides its objects is refused before its bytes are read."""
     array = Program().name("joblib.numpy_pickle", "NumpyArrayWrapper").add(pickle.EMPTY_TUPLE, pickle.NEWOBJ)
     array = array.add(pickle.EMPTY_DICT, pickle.MARK).thing("dtype").add(forged_dtype()[2:-1])
@@ -265,16 +238,16 @@ def test_the_encoder_of_bytes_only_encodes(folder: Path, codec: str, capsys: pyt
 
 
 PACKINGS: dict[str, Callable[[Any], bytes]] = {
-    "gzip": lambda thing: _joblib(thing, ("gzip", 3)),
-    "bz2": lambda thing: _joblib(thing, ("bz2", 3)),
-    "xz": lambda thing: _joblib(thing, ("xz", 3)),
-    "lzma": lambda thing: _joblib(thing, ("lzma", 3)),
-    "zlib": lambda thing: _joblib(thing, ("zlib", 3)),
+    "gzip": lambda thing: packed(thing, ("gzip", 3)),
+    "bz2": lambda thing: packed(thing, ("bz2", 3)),
+    "xz": lambda thing: packed(thing, ("xz", 3)),
+    "lzma": lambda thing: packed(thing, ("lzma", 3)),
+    "zlib": lambda thing: packed(thing, ("zlib", 3)),
 }
 
 
 @pytest.mark.parametrize("pack", PACKINGS.values(), ids=PACKINGS)
-def test_packed_by_joblib(folder: Path, pack: Callable[[Any], bytes], capsys: pytest.CaptureFixture[str]) -> None:
+def test_packed_bypacked(folder: Path, pack: Callable[[Any], bytes], capsys: pytest.CaptureFixture[str]) -> None:
     """However joblib packs it, a sound model is exported, a hostile one named, and a cut one said to be damaged."""
     (folder / "model.joblib").write_bytes(pack(fitted()))
     assert run(["export", "model.joblib", "-q"]) == 0
