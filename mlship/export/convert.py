@@ -1,4 +1,4 @@
-"""A fitted estimator becomes an ONNX graph in double precision."""
+"""A fitted estimator becomes an ONNX graph in its own arithmetic, which for scikit-learn is double precision."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import onnx
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
-from sklearn.base import is_classifier
-
 from mlship.errors import MlshipError, NotConvertible
-from mlship.export.columns import parsers
-from mlship.export.converters import CONVERTERS
-from mlship.export.converters.family import TREES_DOMAIN
-from mlship.export.infer import Schema
-from mlship.export.prepare import by_position
+from mlship.export.answers import Asked, AskedMethod
+from mlship.export.graph.builder import Graph
+from mlship.export.graph.context import Anchor, Context
+from mlship.export.graph.expr import Expr, Kind
+from mlship.export.graph.table import Cell, Lane, Table
+from mlship.export.infer import Draft, Schema
+from mlship.export.narrow import narrowed
+from mlship.export.precision import Precision
 from mlship.model.signature import Output, Tensor
 
-OPSET = 21
-"""The default domain's opset: the newest on which skl2onnx 1.20 was tested, less one."""
-_ML_OPSET_GIVEN, _ML_OPSET = 3, 5  # what skl2onnx may use, and what TreeEnsemble needs; 3 is a subset of 5
-_IR_VERSION = 10
-_INPUT = "input"
+_NUMBERS, _TEXTS = "numbers", "texts"
+_ELEMENTS: dict[str, Kind] = {_NUMBERS: "float64", _TEXTS: "string"}
+_LABELS: dict[str, Kind] = {"int64": "int64", "float64": "float64", "bool": "bool", "string": "string"}
 
 
 @dataclass(frozen=True)
@@ -35,92 +31,110 @@ class Converted:
         graph: The serialized model, without metadata.
         tensors: Its inputs.
         feeds: Name of the input that each column of the schema feeds, in order.
-        outputs: The output columns, taken from the graph's own outputs.
+        outputs: The output columns, bound to the graph's outputs.
+        anchors: What the estimators know of each column of the schema.
     """
 
     graph: bytes
     tensors: tuple[Tensor, ...]
     feeds: tuple[str, ...]
     outputs: tuple[Output, ...]
+    anchors: tuple[Anchor, ...]
 
 
-def feeds_of(schema: Schema) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
-    """Decide the graph's inputs: one tensor [rows, columns] when all columns are numbers, else one a column.
-
-    Returns:
-        The inputs, and for each column of the schema the name of the one that it feeds.
-    """
-    if all(draft.kind != "string" for draft in schema.columns):
-        return (Tensor(_INPUT, "float64"),), tuple(_INPUT for _ in schema.columns)
-    names = tuple(f"c{index}" for index in range(len(schema.columns)))
-    dtypes = ("string" if draft.kind == "string" else "float64" for draft in schema.columns)
-    return tuple(Tensor(name, dtype) for name, dtype in zip(names, dtypes, strict=True)), names
-
-
-def convert(estimator: Any, schema: Schema, outputs: Sequence[Output]) -> Converted:
+def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision = "auto") -> Converted:
     """Convert an estimator.
 
     Args:
         estimator: The fitted estimator.
         schema: Its columns.
-        outputs: The output columns wanted; the n-th tensor among them is the n-th that the converter gives.
+        asked: Which of its methods answer, and the output columns wanted of each.
+        precision: Arithmetic of the graph; see `Context`.
 
     Raises:
-        NotConvertible: A step has no converter, or its converter failed.
+        NotConvertible: A step cannot be converted, named by its path.
     """
-    tensors, feeds = feeds_of(schema)
-    widths = [feeds.count(tensor.name) for tensor in tensors]
-    types = [
-        (tensor.name, (StringTensorType if tensor.dtype == "string" else DoubleTensorType)([None, width]))
-        for tensor, width in zip(tensors, widths, strict=True)
-    ]
-    wanted = list(dict.fromkeys(output.tensor for output in outputs))
-    given = _converted(by_position(estimator, schema), types, raw_scores="score" in wanted)
-    model = _finished(given, len(wanted))
-    names = dict(zip(wanted, (item.name for item in model.graph.output), strict=True))
+    graph = Graph()
+    context = Context(graph, precision)
+    feeds = tuple(_TEXTS if draft.kind == "string" else _NUMBERS for draft in schema.columns)
+    table = _input(graph, schema.columns, feeds, width=schema.width)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # reading a fitted estimator may warn of what its user did
+            outputs = [output for method in asked.methods for output in _written(context, estimator, method, table)]
+    except MlshipError:
+        raise
+    except Exception as error:  # a fitted object can be of any shape that its user gave it
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise NotConvertible(
+            f"{context.failed or type(estimator).__name__}: converting it failed: {type(error).__name__}: {reason}",
+            code="converter_failed",
+        ) from error
+    model = graph.model()
+    dtypes: dict[str, Kind] = dict(_ELEMENTS)
+    if precision == "float32":
+        model, dtypes[_NUMBERS] = narrowed(model), "float32"
     return Converted(
         model.SerializeToString(deterministic=True),
-        tensors,
+        tuple(Tensor(name, dtypes[name]) for name in dict.fromkeys(feeds)),
         feeds,
-        tuple(replace(output, tensor=names[output.tensor]) for output in outputs),
+        tuple(outputs),
+        tuple(context.anchors.get(place, Anchor()) for place in range(len(schema.columns))),
     )
 
 
-def _converted(estimator: Any, types: list[tuple[str, Any]], *, raw_scores: bool) -> onnx.ModelProto:
-    options = {"zipmap": False, **({"raw_scores": True} if raw_scores else {})}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations within the converter are its own business
-            model: onnx.ModelProto = convert_sklearn(
-                estimator,
-                name="mlship",
-                initial_types=types,
-                target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET_GIVEN},
-                options={id(estimator): options} if is_classifier(estimator) else None,
-                custom_parsers=parsers(),
-                custom_conversion_functions={kind: convert for kind, (_, convert) in CONVERTERS.items()},
-                custom_shape_calculators={kind: shape for kind, (shape, _) in CONVERTERS.items()},
-            )
-            return model
-    except MlshipError:
-        raise
-    except Exception as error:  # converters fail in any way that code can
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise NotConvertible(
-            f"{type(estimator).__name__} could not be converted to ONNX: {reason}", code="converter_failed"
-        ) from error
+def _input(graph: Graph, drafts: Sequence[Draft], feeds: Sequence[str], *, width: int) -> Table:
+    """The table that the estimator is given, as wide as it was fitted on; the first column stands for ignored ones."""
+    tensors = {
+        name: Expr(graph, graph.input(name, _ELEMENTS[name], feeds.count(name)), _ELEMENTS[name])
+        for name in dict.fromkeys(feeds)
+    }
+    seen = dict.fromkeys(tensors, 0)
+    cells = []
+    for place, name in enumerate(feeds):
+        cells.append(Cell(tensors[name], seen[name], feeds.count(name), Lane(place)))
+        seen[name] += 1
+    places = {draft.position: place for place, draft in enumerate(drafts)}
+    return Table(tuple(cells[places.get(position, 0)] for position in range(width)))
 
 
-def _finished(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
-    """Keep the outputs wanted, import each opset once, and put tree nodes into their domain."""
-    for node in model.graph.node:
-        if node.domain == TREES_DOMAIN:
-            node.domain = "ai.onnx.ml"
-    if len(model.graph.output) < wanted:
-        raise NotConvertible("The converter gave fewer outputs than the model has.", code="converter_failed")
-    del model.graph.output[wanted:]
-    del model.opset_import[:]
-    model.opset_import.extend([onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid("ai.onnx.ml", _ML_OPSET)])
-    model.ir_version = _IR_VERSION
-    model.producer_name, model.producer_version, model.domain = "mlship", "", ""
-    return model
+def _written(context: Context, estimator: Any, method: AskedMethod, table: Table) -> list[Output]:
+    """Write one method of the estimator as outputs of the graph, and bind the output columns to them."""
+    name = method.name
+    if name == "transform":
+        return _transformed(context, context.transform(estimator, table), method)
+    value = context.answer(estimator, name, table)
+    width = len(method.outputs)
+    if method.classes is None:
+        kind: Kind = "int64" if method.outputs[0].dtype == "int64" else "float64"
+        context.graph.output(name, value.cast(kind).name, kind, width)
+        return _bound(name, method.outputs)
+    found = []
+    for target, (classes, output) in enumerate(zip(method.classes, method.outputs, strict=True)):
+        index = value if width == 1 else value.columns([target])
+        kind = _LABELS[output.dtype]
+        label = context.constant(classes.astype(object if kind == "string" else kind), kind).rows_of(index)
+        tensor = name if width == 1 else f"{name}_{target}"
+        context.graph.output(tensor, label.name, kind, 1)
+        found.append(replace(output, tensor=tensor, index=None))
+    return found
+
+
+def _bound(tensor: str, outputs: Sequence[Output]) -> list[Output]:
+    if len(outputs) == 1:
+        return [replace(outputs[0], tensor=tensor, index=None)]
+    return [replace(output, tensor=tensor, index=index) for index, output in enumerate(outputs)]
+
+
+def _transformed(context: Context, table: Table, method: AskedMethod) -> list[Output]:
+    """The columns of a transformer: one output of numbers, one of texts."""
+    found: dict[int, Output] = {}
+    for text, tensor in ((False, "transform"), (True, "transform_texts")):
+        places = [place for place, cell in enumerate(table.cells) if cell.text == text]
+        if places:
+            part = table.select(places)
+            value = part.texts() if text else part.numbers()
+            context.graph.output(tensor, value.name, value.kind, len(places))
+            for place, output in zip(places, _bound(tensor, [method.outputs[place] for place in places]), strict=True):
+                found[place] = replace(output, dtype="string" if text else output.dtype)
+    return [found[place] for place in range(table.width)]

@@ -6,24 +6,24 @@ they saw; what is left unsaid is a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
-
 from mlship.errors import NotConvertible, UsageError
-from mlship.export.converters.family import is_null
-from mlship.export.converters.imputer import flagged_columns, kept_columns
-from mlship.export.parts import column_parts, is_passthrough, steps_of
+from mlship.export.parts import (
+    column_parts,
+    is_column_transformer,
+    is_dropped,
+    is_passthrough,
+    is_pipeline,
+    is_union,
+    seen_first,
+    steps_of,
+    takes_texts,
+)
+from mlship.export.registry import methods_of
 from mlship.model.signature import Category, duplicates
-
-_KINDS = {"U": "string", "i": "int", "u": "int", "f": "float", "b": "bool"}
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,7 @@ def infer_schema(estimator: Any, given: Sequence[str] | None = None) -> Schema:
         UsageError: The given names are too few, too many or occur twice, or the model has names of its own.
         NotConvertible: The estimator does not tell how many columns it takes, or two have one name.
     """
-    first = list(_chain(estimator))[-1]
-    text = isinstance(first, CountVectorizer)
+    text = takes_texts(estimator)
     fitted = None if text else _fitted_names(estimator)
     width = 1 if text else _width(estimator)
     names = _names(fitted, given, ("text",) if text else tuple(f"x{index}" for index in range(width)))
@@ -115,7 +114,7 @@ def _names(fitted: list[str] | None, given: Sequence[str] | None, default: tuple
 
 
 def _fitted_names(estimator: Any) -> list[str] | None:
-    for item in _chain(estimator):
+    for item in seen_first(estimator):
         names = getattr(item, "feature_names_in_", None)
         if names is not None:
             return [str(name) for name in names]
@@ -123,7 +122,7 @@ def _fitted_names(estimator: Any) -> list[str] | None:
 
 
 def _width(estimator: Any) -> int:
-    for item in _chain(estimator):
+    for item in seen_first(estimator):
         width = getattr(item, "n_features_in_", None)
         if width is not None:
             return int(width)
@@ -132,18 +131,11 @@ def _width(estimator: Any) -> int:
     )
 
 
-def _chain(estimator: Any) -> Iterator[Any]:
-    """The estimator and, for pipelines, the first steps within, which see the same columns."""
-    yield estimator
-    while isinstance(estimator, Pipeline):
-        estimator = steps_of(estimator)[0][1]
-        yield estimator
-
-
 def _told(estimator: Any, drafts: list[Draft]) -> list[Draft]:
     """The drafts with what the estimator says of them; columns that it never looks at are left out."""
-    told = {position: drafts[position] for position in _used(estimator, len(drafts))}
-    _follow(estimator, [draft.position for draft in drafts], told)
+    told = dict(enumerate(drafts))
+    used: set[int] = set()
+    _follow(estimator, list(range(len(drafts))), _Notes(told, used))
     for draft in told.values():
         if draft.none and draft.filled:
             raise NotConvertible(
@@ -151,98 +143,53 @@ def _told(estimator: Any, drafts: list[Draft]) -> list[Draft]:
                 hint="Fit with NaN for null, or give the imputer missing_values=None.",
                 code="not_supported",
             )
-    return [told[position] for position in sorted(told)]
+    return [told[position] for position in sorted(used)]
 
 
-def _used(estimator: Any, width: int) -> set[int]:
-    """Positions of the columns that have to be there."""
-    first = list(_chain(estimator))[-1]
-    if isinstance(first, ColumnTransformer):
-        return {position for part in column_parts(first) for position in part.positions}
-    return set(range(width))
+@dataclass(frozen=True)
+class _Notes:
+    """What was found so far: the drafts by position, and the positions of columns that something looks at."""
+
+    told: dict[int, Draft]
+    used: set[int]
 
 
-_Flow = list[int | None]
+_Flow = Sequence[int | None]
 """For each column that a step takes, the position of the input column that it is, or None when it is none."""
 
 
-def _follow(step: Any, flow: _Flow, told: dict[int, Draft]) -> _Flow:
-    """Add to the drafts what a step and those within it say; return what flows on, empty when that is not known."""
-    if isinstance(step, Pipeline):
-        for _, inner in steps_of(step):
-            flow = _follow(inner, flow, told)
-            if not flow:
-                break
-        return flow
-    if isinstance(step, ColumnTransformer):
-        for part in column_parts(step):
-            _follow(part.step, [flow[position] for position in part.positions], told)
-        return []
+def _follow(step: Any, flow: _Flow, notes: _Notes) -> _Flow:
+    """Note what a step and those within it say; return what flows on, empty when that is not known."""
     if is_passthrough(step):
+        notes.used.update(position for position in flow if position is not None)
         return flow
-    for position, saying in zip(flow, _sayings(step), strict=False):  # most steps say nothing
-        if position is not None:
-            told[position] = saying(told[position])
-    if isinstance(step, SimpleImputer):
-        return [*(flow[index] for index in kept_columns(step)), *(None for _ in flagged_columns(step))]
-    return []
+    if is_pipeline(step):
+        return _follow_steps([inner for _, inner in steps_of(step)], flow, notes)
+    if is_column_transformer(step):
+        flows = [_follow(part.step, [flow[at] for at in part.positions], notes) for part in column_parts(step)]
+        return [position for part in flows for position in part] if all(flows) else []
+    if is_union(step):
+        flows = [_follow(inner, flow, notes) for _, inner in step.transformer_list if not is_dropped(inner)]
+        return [position for part in flows for position in part] if all(flows) else []
+    methods = methods_of(type(step))
+    inner = methods.inner(step) if methods and methods.inner else []
+    for child in inner:
+        _follow(child, flow, notes)
+    if not inner:
+        notes.used.update(position for position in flow if position is not None)
+    sayings = methods.tells(step) if methods and methods.tells else []
+    for position, saying in zip(flow, sayings, strict=False):  # most steps say nothing
+        if position is not None and saying is not None:
+            notes.told[position] = saying(notes.told[position])
+    passed = methods.passes(step) if methods and methods.passes else []
+    return [None if place is None else flow[place] for place in passed]
 
 
-def _sayings(step: Any) -> list[Callable[[Draft], Draft]]:
-    """What a step says of each of its columns."""
-    if isinstance(step, SimpleImputer):
-        return [partial(_of_imputer, step, value) for value in np.asarray(step.statistics_).tolist()]
-    if hasattr(step, "categories_"):
-        return [partial(_of_encoder, np.asarray(values)) for values in step.categories_]
-    return []
-
-
-def _of_imputer(step: SimpleImputer, fill: Any, draft: Draft) -> Draft:
-    kind = _KINDS.get(np.dtype(step._fit_dtype).kind)
-    if kind is None:  # Python objects: the fill is of their type
-        kind = "string" if isinstance(fill, str) or is_null(fill) else "bool" if isinstance(fill, bool) else "float"
-    marker = None if is_null(step.missing_values) else step.missing_values
-    return replace(
-        draft,
-        kind=kind,
-        marker=marker,
-        none=draft.none or step.missing_values is None,
-        filled=draft.filled or (is_null(step.missing_values) and step.missing_values is not None),
-        boxed=draft.boxed or _is_boxed(kind, step._fit_dtype),
-    )
-
-
-def _of_encoder(values: Any, draft: Draft) -> Draft:
-    given = values.tolist() if values.dtype.kind in "OUbiuf" else [values]
-    known = [value for value in given if not is_null(value)]
-    if not all(isinstance(value, str | bool | int | float) for value in known):
-        raise NotConvertible(
-            f"The categories of column {draft.name!r} are neither texts nor numbers.", code="not_supported"
-        )
-    nulls = [value for value in given if is_null(value)]
-    if len(nulls) > 1:
-        raise NotConvertible(
-            f"Column {draft.name!r} has both None and NaN among its categories.",
-            hint="Make them one before fitting, for example with fillna.",
-            code="not_supported",
-        )
-    kind = _KINDS.get(values.dtype.kind) or _kind_of(known)
-    extra = () if draft.marker is None or draft.marker in known else (draft.marker,)
-    return replace(
-        draft,
-        kind=kind,
-        categories=tuple(dict.fromkeys((*(draft.categories or ()), *known, *extra))),
-        boxed=draft.boxed or _is_boxed(kind, values.dtype),
-        none=draft.none or None in nulls,
-    )
-
-
-def _kind_of(known: list[Any]) -> str:
-    """The kind of Python objects; of none at all, as in a column that was all null, texts."""
-    if all(isinstance(value, str) for value in known):
-        return "string"
-    return "bool" if all(isinstance(value, bool) for value in known) else "float"
-
-
-def _is_boxed(kind: str, dtype: Any) -> bool:
-    return kind != "string" and np.dtype(dtype).kind == "O"
+def _follow_steps(steps: Sequence[Any], flow: _Flow, notes: _Notes) -> _Flow:
+    if not steps:
+        notes.used.update(position for position in flow if position is not None)
+    for step in steps:
+        flow = _follow(step, flow, notes)
+        if not flow:
+            break
+    return flow

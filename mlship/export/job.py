@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlship.export.precision import Precision
 from mlship.model.artifact import Card
 
 
@@ -23,6 +24,7 @@ class ExportJob:
         version: Its version, or None for the first 12 characters of the source's digest.
         labels: Labels to carry.
         tolerance: Bound on a number's difference where it cannot be exact.
+        precision: Arithmetic of the graph: `auto`, `float32` or `float64`.
         overwrite: Whether a file that mlship did not write may be replaced.
     """
 
@@ -35,6 +37,7 @@ class ExportJob:
     version: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     tolerance: float = 1e-6
+    precision: Precision = "auto"
     overwrite: bool = False
 
 

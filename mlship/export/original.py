@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import parallel_config
-from sklearn.base import is_classifier, is_regressor
 
-from mlship.errors import NotConvertible
+from mlship.errors import MlshipError, NotConvertible
+from mlship.export.answers import Asked, asked_of
 from mlship.export.infer import Draft, Schema
-from mlship.model.signature import Output, OutputDtype, duplicates
+from mlship.model.signature import OutputDtype
 from mlship.model.values.codes import Array
 
 Columns = Mapping[str, Array]
@@ -25,16 +26,33 @@ class Original:
     Args:
         estimator: The estimator.
         schema: Its columns.
+        first: Rows, one of which it should answer, to see what it gives; arrays [1] for each column.
 
     Raises:
-        NotConvertible: It is neither a classifier nor a regressor, or two outputs would have one name.
+        NotConvertible: It answers none of them, or nothing that has a place in the contract.
     """
 
-    def __init__(self, estimator: Any, schema: Schema) -> None:
+    def __init__(self, estimator: Any, schema: Schema, first: Sequence[Columns]) -> None:
         self.estimator = estimator
         self.schema = schema
-        self._method = _method(estimator)
-        self.outputs = _outputs(estimator, self._method)
+        self.asked = self._asked(first)
+        self.outputs = self.asked.outputs
+
+    def _asked(self, first: Sequence[Columns]) -> Asked:
+        reason = ""
+        for row in first:
+            try:
+                with _quiet():
+                    return asked_of(self.estimator, self._table(row))
+            except MlshipError:
+                raise
+            except Exception as error:  # noqa: BLE001  an estimator refuses rows with whatever its steps raise
+                reason = reason or (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise NotConvertible(
+            f"{type(self.estimator).__name__} does not answer a row of the columns that it was fitted on: {reason}",
+            hint="Give some of its data with --sample FILE.",
+            code="no_answer",
+        )
 
     def answers(self, columns: Columns) -> dict[str, Array]:
         """Return the output columns for rows of typed columns, as the estimator itself computes them.
@@ -43,19 +61,15 @@ class Original:
             Exception: Whatever the estimator raises on rows that it does not accept.
         """
         table = self._table(columns)
-        # One at a time: threads of a forest add up its trees in the order in which they end.
-        with warnings.catch_warnings(), np.errstate(all="ignore"), parallel_config(backend="sequential"):
-            warnings.simplefilter("ignore")  # the user's training code, not ours, decides on these
-            parts = [np.asarray(self.estimator.predict(table))]
-            if self._method:
-                parts.append(np.asarray(getattr(self.estimator, self._method)(table)))
-        flat = [part.reshape(len(part), -1) for part in parts]
-        columns_out = [part[:, index] for part in flat for index in range(part.shape[1])]
-        if len(columns_out) != len(self.outputs):
-            raise NotConvertible(f"{type(self.estimator).__name__} predicts several targets.", code="not_supported")
-        return {
-            output.name: _as(values, output.dtype) for output, values in zip(self.outputs, columns_out, strict=True)
-        }
+        with _quiet():
+            tables = [_dense(getattr(self.estimator, method.name)(table)) for method in self.asked.methods]
+        found = [part[:, index] for part in tables for index in range(part.shape[1])]
+        if len(found) != len(self.outputs):
+            raise NotConvertible(
+                f"{type(self.estimator).__name__} gives {len(found)} columns where {len(self.outputs)} were expected.",
+                code="not_supported",
+            )
+        return {output.name: _as(values, output.dtype) for output, values in zip(self.outputs, found, strict=True)}
 
     def accepts(self, columns: Columns) -> bool:
         """Tell whether the estimator answers these rows at all."""
@@ -99,60 +113,22 @@ def _with_null(draft: Draft, values: Array) -> Any:
     return out
 
 
-def _method(estimator: Any) -> str | None:
-    """The method that goes with `predict`, or None when there is none."""
-    if is_classifier(estimator):
-        for name in ("predict_proba", "decision_function"):
-            if hasattr(estimator, name):
-                return name
-        return None
-    if is_regressor(estimator):
-        return None
-    raise NotConvertible(
-        f"{type(estimator).__name__} is neither a classifier nor a regressor.",
-        hint="Export a pipeline that ends in one.",
-        code="not_supported",
-    )
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """One thread and no warnings: threads of a forest add up its trees in the order in which they end."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"), parallel_config(backend="sequential"):
+        warnings.simplefilter("ignore")  # the user's training code, not ours, decides on these
+        yield
 
 
-def _outputs(estimator: Any, method: str | None) -> tuple[Output, ...]:
-    if is_regressor(estimator):
-        outputs = [Output("prediction", "float64", "value", "prediction")]
-    else:
-        classes = estimator.classes_
-        if isinstance(classes, list):
-            raise NotConvertible(f"{type(estimator).__name__} predicts several targets.", code="not_supported")
-        outputs = [Output("prediction", _dtype(np.asarray(classes)), "label", "prediction")]
-        if method == "predict_proba":
-            outputs += [
-                Output(f"probability_{label}", "float64", "probability", "probability", index)
-                for index, label in enumerate(np.asarray(classes).tolist())
-            ]
-        elif method and len(classes) == 2:
-            outputs.append(Output("score", "float64", "score", "score"))
-        elif method:
-            outputs += [
-                Output(f"score_{label}", "float64", "score", "score", index)
-                for index, label in enumerate(np.asarray(classes).tolist())
-            ]
-    names = [output.name for output in outputs]
-    if duplicates(names):
-        raise NotConvertible(f"Two outputs would have the name {duplicates(names)[0]!r}.", code="duplicate_outputs")
-    return tuple(outputs)
-
-
-def _dtype(classes: Array) -> OutputDtype:
-    match classes.dtype.kind:
-        case "b":
-            return "bool"
-        case "i" | "u":
-            return "int64"
-        case "f":
-            return "float64"
-        case "U" | "O" if all(isinstance(label, str) for label in classes.tolist()):
-            return "string"
-        case _:
-            raise NotConvertible("The class labels are of a mixed type.", code="not_supported")
+def _dense(given: Any) -> Any:
+    """What a method gave as one array [rows, columns]; of several targets it may be a list, one array each."""
+    if isinstance(given, list):
+        return np.hstack([_dense(part) for part in given])
+    if hasattr(given, "toarray"):
+        given = given.toarray()
+    array = np.asarray(given)
+    return array.reshape(len(array), -1)
 
 
 def _as(values: Any, dtype: OutputDtype) -> Array:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import UserList
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.pipeline import FeatureUnion, Pipeline
 
-from mlship.errors import NotConvertible
+from mlship.export.registry import methods_of
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,51 @@ def is_passthrough(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
+def is_dropped(step: Any) -> bool:
+    """Tell whether a step's columns are left out."""
+    return isinstance(step, str) and step == "drop"
+
+
 def is_column_transformer(step: Any) -> bool:
     """Tell whether a step is a ColumnTransformer itself; a class derived from it may do anything else."""
     return type(step) is ColumnTransformer
 
 
-def unwrapped(estimator: Any) -> Any:
-    """Return the estimator that answers: of a grid search, the best one found.
-
-    Raises:
-        NotConvertible: The search kept none.
-    """
-    while type(estimator) is GridSearchCV:
-        if not hasattr(estimator, "best_estimator_"):
-            raise NotConvertible("GridSearchCV with refit=False holds no model.", hint="Fit it with refit=True.")
-        estimator = estimator.best_estimator_
-    return estimator
+def is_union(step: Any) -> bool:
+    """Tell whether a step is a FeatureUnion itself."""
+    return type(step) is FeatureUnion
 
 
-def steps_of(pipeline: Pipeline) -> list[tuple[str, Any]]:
-    """Return the steps of a pipeline that do something."""
-    return [(name, step) for name, step in pipeline.steps if not is_passthrough(step)]
+def is_pipeline(step: Any) -> bool:
+    """Tell whether a step is a pipeline of scikit-learn, or of imbalanced-learn."""
+    kind = type(step)
+    return kind is Pipeline or (kind.__module__, kind.__qualname__) == ("imblearn.pipeline", "Pipeline")
+
+
+def steps_of(pipeline: Any) -> list[tuple[str, Any]]:
+    """Return the steps of a pipeline that do something when rows are scored, which a step that resamples does not."""
+    return [
+        (name, step) for name, step in pipeline.steps if not is_passthrough(step) and not hasattr(step, "fit_resample")
+    ]
+
+
+def seen_first(estimator: Any) -> Iterator[Any]:
+    """Yield the estimator and those within it that are given the same columns as it is, outermost first."""
+    yield estimator
+    if is_pipeline(estimator):
+        inner = [step for _, step in steps_of(estimator)[:1]]
+    elif is_union(estimator):
+        inner = [step for _, step in estimator.transformer_list if not is_dropped(step) and not is_passthrough(step)]
+    else:
+        methods = methods_of(type(estimator))
+        inner = list(methods.inner(estimator)) if methods and methods.inner else []
+    for item in inner:
+        yield from seen_first(item)
+
+
+def takes_texts(estimator: Any) -> bool:
+    """Tell whether an estimator takes a plain sequence of texts instead of a table."""
+    return any(isinstance(item, CountVectorizer | HashingVectorizer) for item in seen_first(estimator))
 
 
 def column_parts(transformer: ColumnTransformer) -> list[Part]:
@@ -65,7 +90,7 @@ def column_parts(transformer: ColumnTransformer) -> list[Part]:
     every = np.arange(transformer.n_features_in_)
     parts = []
     for name, step, given in transformer.transformers_:
-        if isinstance(step, str) and step == "drop":
+        if is_dropped(step):
             continue
         positions = _positions(given, place, every)
         if positions:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlship.export.anchors import Anchor
-from mlship.export.probe import Row, unseen
+from mlship.export.graph.context import Anchor
+from mlship.export.probe import Row, as_columns, unseen
 from mlship.model.signature import Column
+from mlship.model.values.codes import Array
 
 TYPICAL_ROWS = 2048
 _MOST_ROWS, _FEWEST_ROWS = 4096, 64
@@ -22,10 +23,19 @@ _SEED = 20261122  # any fixed number: the same model must give the same rows
 _BESIDE = 16
 """Of how many numeric categories the neighbours are tried."""
 
+_SPREAD = (-2.0, -1.0, 0.0, 1.0, 2.0)  # standard deviations around a mean
+
 Point = tuple[str, Any]
 """A column and the one value in it that a row is about; the rest of the row is typical."""
 
 _TEXTS = ("", "a", "A", "word", "two words", " padded ", "São é", "0", "NA", "x" * 200)
+
+
+def around(anchor: Anchor) -> NDArray[np.float64]:
+    """Return the values that rows are drawn between, sorted; the standard ones when nothing is known."""
+    known = anchor.values + anchor.thresholds or list(_SPREAD)
+    finite = np.unique(np.array([value for value in known if np.isfinite(value)], dtype=np.float64))
+    return finite if len(finite) else np.array(_SPREAD)
 
 
 def typical_row(columns: Sequence[Column], anchors: Sequence[Anchor]) -> Row:
@@ -39,9 +49,18 @@ def typical_row(columns: Sequence[Column], anchors: Sequence[Anchor]) -> Row:
         elif column.dtype == "bool":
             row[column.name] = 0.0
         else:
-            known = anchor.typical()
+            known = around(anchor)
             row[column.name] = float(known[len(known) // 2])
     return row
+
+
+def first_rows(columns: Sequence[Column]) -> list[dict[str, Array]]:
+    """Return rows to see what a model answers at all, before anything is known of it: of 0, 1 and 0.5."""
+    rows = []
+    for number in (0.0, 1.0, 0.5):
+        row = typical_row(columns, [Anchor([number]) for _ in columns])
+        rows.append(as_columns(columns, [row]))
+    return rows
 
 
 def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str, list[Row]]:
@@ -106,7 +125,7 @@ def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: in
 
 def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> list[float]:
     """Half spread evenly over the known range and a little beyond, half near known values; half rounded to cents."""
-    known = anchor.typical()
+    known = around(anchor)
     low, high = float(known[0]), float(known[-1])
     width = (high - low) or abs(high) or 1.0
     spread = source.uniform(low - _STRETCH * width, high + _STRETCH * width, count)
@@ -129,7 +148,7 @@ def _unseen(column: Column) -> list[Any]:
 
 
 def _extremes(column: Column, anchor: Anchor) -> list[float]:
-    known = np.abs(anchor.typical())
+    known = np.abs(around(anchor))
     scale = float(known.max()) or 1.0
     values = [0.0, -0.0, 5e-324, 1e3 * scale, -1e3 * scale, 1e6 * scale, -1e6 * scale, 2.0**24 + 1, 2.0**53 + 2]
     if not column.finite:
@@ -144,7 +163,7 @@ def _edges(columns: Sequence[Column], anchors: Sequence[Anchor]) -> list[Point]:
         (column.name, value)
         for column, anchor in zip(columns, anchors, strict=True)
         if column.dtype == "float64" and (column.categories is None or column.unknown)
-        for threshold in anchor.thresholds
+        for threshold in sorted({value for value in anchor.thresholds if np.isfinite(value)})
         for value in _neighbours(threshold)
         if column.limit is None or abs(value) <= column.limit
     ]

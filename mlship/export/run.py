@@ -11,7 +11,6 @@ from typing import Any
 
 from mlship import __version__
 from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
-from mlship.export.anchors import find_anchors
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden
 from mlship.export.convert import convert
@@ -20,18 +19,16 @@ from mlship.export.job import ExportJob, ExportReport
 from mlship.export.load import Loaded, load_model
 from mlship.export.original import Original
 from mlship.export.parity import Kind, answered, ask, prove, row_plan, with_plan
-from mlship.export.parts import unwrapped
 from mlship.export.probe import probed_columns
-from mlship.export.rows import proof_rows, typical_row
+from mlship.export.rows import first_rows, proof_rows, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
-from mlship.export.supported import check_supported
 from mlship.files import write_atomic
 from mlship.model.artifact import Card, read_artifact, sign
 from mlship.model.session import SessionSpec, open_session
 from mlship.model.signature import NULL_TOKENS, Column, Signature
 
 _SAVED_AS = (".pkl", ".pickle", ".joblib", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
-_LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib", "skl2onnx", "onnx", "onnxruntime")
+_LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib", "onnx", "onnxruntime")
 
 
 def run_export(job: ExportJob) -> ExportReport:
@@ -47,13 +44,12 @@ def run_export(job: ExportJob) -> ExportReport:
     output = job.output or Path(f"{_stem(job.model)}.onnx")
     _check_output(output, job)
     loaded = load_model(job.model)
-    estimator = unwrapped(loaded.estimator)
-    check_supported(estimator)
+    estimator = loaded.estimator
     schema = _schema(job, estimator)
-    original = Original(estimator, schema)
-    anchors = find_anchors(estimator, schema)
+    original = Original(estimator, schema, first_rows(_drafted(schema)))
+    converted = convert(estimator, schema, original.asked, job.precision)
+    anchors = converted.anchors
     drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
-    converted = convert(estimator, schema, original.outputs)
     columns = tuple(replace(column, tensor=feed) for column, feed in zip(drafted, converted.feeds, strict=True))
     original.outputs = converted.outputs
     signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import is_classifier
+from sklearn.base import is_classifier, is_outlier_detector
 
 from mlship.cli.main import run
 from mlship.model.session import Session, SessionSpec, open_session
@@ -90,12 +90,29 @@ def answers_of(model: Any, rows: Any) -> list[Any]:
     """Return the columns that the original answers, in the order of the artifact's outputs."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # unknown categories under `drop`, huge numbers
-        parts = [np.asarray(model.predict(rows))]
-        if is_classifier(model):
-            method = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
-            parts.append(np.asarray(getattr(model, method)(rows)))
-    tables = [part.reshape(len(part), -1) for part in parts]
+        tables = [_table(getattr(model, method)(rows)) for method in _methods(model)]
     return [table[:, index] for table in tables for index in range(table.shape[1])]
+
+
+def _methods(model: Any) -> list[str]:
+    """What a model answers, in the order of the output columns."""
+    if not hasattr(model, "predict"):
+        return ["transform"]
+    if is_classifier(model):
+        further = [name for name in ("predict_proba", "decision_function") if hasattr(model, name)][:1]
+    elif is_outlier_detector(model):
+        further = ["decision_function"]
+    else:
+        further = ["predict_proba"] if hasattr(model, "predict_proba") else []  # a mixture
+    return ["predict", *further]
+
+
+def _table(given: Any) -> Any:
+    """What a method gave as one array [rows, columns]."""
+    if isinstance(given, list):  # probabilities of several targets
+        return np.hstack([_table(part) for part in given])
+    array = np.asarray(given.toarray() if hasattr(given, "toarray") else given)
+    return array.reshape(len(array), -1)
 
 
 def _compare(session: Session, read: Coerced, expected: list[Any], within: float) -> None:
@@ -103,7 +120,7 @@ def _compare(session: Session, read: Coerced, expected: list[Any], within: float
     assert len(expected) == len(answers)
     for output, wanted in zip(session.signature.outputs, expected, strict=True):
         given: Any = answers[output.name]
-        if output.meaning == "label":
+        if output.meaning == "label" or output.dtype == "string":
             assert [(type(label), label) for label in given.tolist()] == [
                 (type(label), label) for label in wanted.tolist()
             ]

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from mlship.export.graph.expr import Expr
+
 _LESS_OR_EQUAL = 0
 _SUM = 1
 _NO_POST_TRANSFORM = 0
@@ -99,6 +101,14 @@ class Ensemble:
                     waiting.append((child, inner))
                     children.append((inner, 0))
             self._point(place, children[0], children[1])
+
+    def answer(self, rows: Expr) -> Expr:
+        """Add the operator; the sums are [rows, targets].
+
+        Args:
+            rows: The rows, float64 [rows, columns].
+        """
+        return rows.op("TreeEnsemble", domain="ai.onnx.ml", **self.attributes())
 
     def attributes(self) -> dict[str, Any]:
         """Return the operator's attributes."""

@@ -1,23 +1,18 @@
-"""SimpleImputer, exact in double precision and on strings, with its indicator columns.
-
-Stock skl2onnx writes float32 statistics, loses the indicator and refuses strings.
-"""
+"""SimpleImputer, exact in double precision and on strings, with its indicator columns."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn.impute import SimpleImputer
 
-from mlship.errors import NotConvertible
-from mlship.export.converters.family import DOUBLE, Family, Graph, is_null
+from mlship.export.graph.context import Context
+from mlship.export.graph.expr import Expr, where
+from mlship.export.graph.methods import Family, Methods
+from mlship.export.graph.table import Table, join
+from mlship.export.known import is_null, of_imputer
 from mlship.model.signature import NULL_TEXT
-
-
-def _is_text(operator: Any) -> bool:
-    return isinstance(operator.inputs[0].type, StringTensorType)
 
 
 def kept_columns(model: SimpleImputer) -> list[int]:
@@ -31,58 +26,56 @@ def flagged_columns(model: SimpleImputer) -> list[int]:
     return list(map(int, model.indicator_.features_)) if model.add_indicator else []
 
 
-def _shape(operator: Any) -> None:
-    model = operator.raw_operator
-    width = len(kept_columns(model)) + len(flagged_columns(model))
-    kind = StringTensorType if _is_text(operator) else DoubleTensorType
-    operator.outputs[0].type = kind([operator.inputs[0].get_first_dimension(), width])
-
-
-def _convert(scope: Any, operator: Any, container: Any) -> None:
-    model: SimpleImputer = operator.raw_operator
-    graph = Graph(scope, operator, container)
-    text = graph.is_text()
+def _transform(ctx: Context, model: SimpleImputer, table: Table) -> Table:
+    text = table.text
     if text and model.add_indicator:
-        raise NotConvertible("SimpleImputer with add_indicator on strings is not supported.", code="not_supported")
-    table = graph.matrix()
-    missing = _is_missing(graph, model, table, text=text)
+        raise ctx.refusal("SimpleImputer with add_indicator on strings is not supported")
+    _note(ctx, model, table)
     kept = kept_columns(model)
-    fill = graph.constant([_fills(model, kept, text=text)])
-    if len(kept) < len(model.statistics_):
-        positions = graph.constant(np.array(kept, dtype=np.int64))
-        table = graph.node("Gather", [table, positions], since=13, axis=1)
-        kept_missing = graph.node("Gather", [missing, positions], since=13, axis=1)
-    else:
-        kept_missing = missing
+    taken = table.select(kept)
+    if not kept:
+        raise ctx.refusal("SimpleImputer that keeps no column is not supported")
+    value = taken.texts() if text else taken.numbers()
+    filled = where(_is_missing(model, value), _fills(ctx, model, kept, text=text), value)
+    out = Table.of(filled, len(kept), lanes=taken.lanes, sparse=table.sparse)
     flagged = flagged_columns(model)
     if not flagged:
-        graph.node("Where", [kept_missing, fill, table], graph.outputs[0], since=16)
+        return out
+    flags = _is_missing(model, table.select(flagged).numbers()).cast("float64")
+    return join([out, Table.of(flags, len(flagged))], sparse=table.sparse)
+
+
+def _note(ctx: Context, model: SimpleImputer, table: Table) -> None:
+    if table.text:
         return
-    filled = graph.node("Where", [kept_missing, fill, table], since=16)
-    flags = graph.node("Gather", [missing, graph.constant(np.array(flagged, dtype=np.int64))], since=13, axis=1)
-    numbers = graph.node("Cast", [flags], since=13, to=DOUBLE)
-    graph.node("Concat", [filled, numbers], graph.outputs[0], since=13, axis=1)
+    for column, value in enumerate(np.asarray(model.statistics_, dtype=np.float64).tolist()):
+        ctx.typical(table, column, [value])
+        if not is_null(model.missing_values):
+            ctx.jumps(table, column, [float(model.missing_values)])
 
 
-def _fills(model: SimpleImputer, kept: list[int], *, text: bool) -> Any:
-    """What null is replaced by in the kept columns."""
+def _fills(ctx: Context, model: SimpleImputer, kept: list[int], *, text: bool) -> Any:
+    """What null is replaced by in the kept columns, [1, columns]."""
     values = model.statistics_[kept]
     if hasattr(model, "_fill_dtype"):  # from scikit-learn 1.7 on; a model fitted on float32 rounds its means to it
         values = values.astype(model._fill_dtype)
     if not text:
-        return values.astype(np.float64)
+        return values.astype(np.float64).reshape(1, -1)
     if not all(isinstance(value, str) for value in values.tolist()):
-        raise NotConvertible("SimpleImputer that fills texts with numbers is not supported.", code="not_supported")
-    return values.astype(object)
+        raise ctx.refusal("SimpleImputer that fills texts with numbers is not supported")
+    return values.astype(object).reshape(1, -1)
 
 
-def _is_missing(graph: Graph, model: SimpleImputer, table: str, *, text: bool) -> str:
+def _is_missing(model: SimpleImputer, value: Expr) -> Expr:
     """A mask [rows, columns] of what the imputer replaces."""
     wanted = model.missing_values
-    if is_null(wanted) and not text:
-        return graph.node("IsNaN", [table], since=13)
-    marker = np.array([NULL_TEXT if is_null(wanted) else wanted], dtype=object if text else np.float64)
-    return graph.node("Equal", [table, graph.constant(marker)], since=19)
+    if value.kind == "string":
+        return value.equals(NULL_TEXT if is_null(wanted) else wanted)
+    return value.isnan() if is_null(wanted) else value.equals(float(wanted))
 
 
-CONVERTERS: Family = {SimpleImputer: (_shape, _convert)}
+def _passes(model: SimpleImputer) -> list[int | None]:
+    return [*kept_columns(model), *(None for _ in flagged_columns(model))]
+
+
+CONVERTERS: Family = {SimpleImputer: Methods(transform=_transform, tells=of_imputer, passes=_passes)}

@@ -25,45 +25,38 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from mlship.errors import NotConvertible
 from mlship.export.converters.ensemble import Ensemble, nodes_of
-from mlship.export.converters.family import DOUBLE, FLOAT, INT64, Family, Graph, classifier_shape, numbers_shape
+from mlship.export.converters.labels import positive, two
+from mlship.export.graph.context import Context
+from mlship.export.graph.expr import Expr
+from mlship.export.graph.methods import Family, Methods
+from mlship.export.graph.table import Table
 
 
-def _shape(operator: Any) -> None:
-    model = operator.raw_operator
-    if is_classifier(model):
-        classifier_shape(operator, len(model.classes_))
-    else:
-        numbers_shape(operator, 1)
+def note_splits(ctx: Context, tree: Any, table: Table) -> None:
+    """Note the thresholds of a `sklearn.tree._tree.Tree`."""
+    inner = tree.children_left != -1
+    for feature in np.unique(tree.feature[inner]).tolist():
+        ctx.jumps(table, feature, tree.threshold[inner][tree.feature[inner] == feature].tolist())
 
 
-def _rows(graph: Graph) -> str:
-    """The rows rounded to float32, as scikit-learn's trees see them, in double."""
-    narrow = graph.node("Cast", [graph.matrix()], since=13, to=FLOAT)
-    return graph.node("Cast", [narrow], since=13, to=DOUBLE)
-
-
-def _one_target(model: Any) -> None:
+def _forest(ctx: Context, model: Any, table: Table) -> Expr:
+    """The mean of the trees' leaves, [rows, classes] or [rows, 1]."""
     if getattr(model, "n_outputs_", 1) != 1:
-        raise NotConvertible(f"{type(model).__name__} with several targets is not supported.", code="not_supported")
-
-
-def _convert_forest(scope: Any, operator: Any, container: Any) -> None:
-    model = operator.raw_operator
-    _one_target(model)
-    graph = Graph(scope, operator, container)
+        raise ctx.refusal(f"{type(model).__name__} with several targets is not supported")
     trees: list[Any] = [item.tree_ for item in model.estimators_] if hasattr(model, "estimators_") else [model.tree_]
     targets = len(model.classes_) if is_classifier(model) else 1
     ensemble = Ensemble(targets)
     for tree in trees:
+        note_splits(ctx, tree, table)
         nodes = nodes_of(tree)
         for target in range(targets):
             ensemble.add_tree(target, nodes, partial(_leaf, tree, target))
-    sums = graph.trees([_rows(graph)], ensemble.attributes())
-    if not is_classifier(model):
-        graph.node("Div", [sums, graph.constant(np.array([float(len(trees))]))], graph.outputs[0], since=14)
-        return
-    share = graph.node("Div", [sums, graph.constant(np.array([float(len(trees))]))], graph.outputs[1], since=14)
-    graph.labels(model.classes_, graph.node("ArgMax", [share], since=13, axis=1, keepdims=0))
+    rows = table.numbers().cast("float32").cast("float64")
+    return ensemble.answer(rows) / float(len(trees))
+
+
+def _most_probable(ctx: Context, model: Any, table: Table) -> Expr:
+    return ctx.answer(model, "predict_proba", table).argmax()
 
 
 def _leaf(tree: Any, target: int, node: int) -> float:
@@ -79,9 +72,8 @@ def _scaled_leaf(tree: Any, rate: float, node: int) -> float:
     return float(rate * tree.value[node, 0, 0])
 
 
-def _convert_boosting(scope: Any, operator: Any, container: Any) -> None:
-    model = operator.raw_operator
-    graph = Graph(scope, operator, container)
+def _raw(ctx: Context, model: Any, table: Table) -> Expr:
+    """The sums of gradient boosting, [rows, 1] or [rows, classes]."""
     targets = model.estimators_.shape[1]
     ensemble = Ensemble(targets)
     for target, start in enumerate(_first_guess(model, targets)):
@@ -89,17 +81,22 @@ def _convert_boosting(scope: Any, operator: Any, container: Any) -> None:
     for stage in model.estimators_:
         for target, member in enumerate(stage):
             tree = member.tree_
+            note_splits(ctx, tree, table)
             ensemble.add_tree(target, nodes_of(tree), partial(_scaled_leaf, tree, model.learning_rate))
-    rows = _rows(graph)
-    if not is_classifier(model):
-        graph.node("Identity", [graph.trees([rows], ensemble.attributes())], graph.outputs[0], since=16)
-        return
-    raw = graph.trees([rows], ensemble.attributes())
-    if targets == 1:
-        _binary(graph, model, raw)
-    else:
-        graph.node("Softmax", [raw], graph.outputs[1], since=13, axis=1)
-        graph.labels(model.classes_, graph.node("ArgMax", [raw], since=13, axis=1, keepdims=0))
+    return ensemble.answer(table.numbers().cast("float32").cast("float64"))
+
+
+def _boosted_shares(ctx: Context, model: Any, table: Table) -> Expr:
+    raw = ctx.answer(model, "decision_function", table)
+    if len(model.classes_) > 2:
+        return raw.softmax()
+    # scikit-learn's exponential loss has the link logit(p) = 2 raw (sklearn._loss.loss.ExponentialLoss)
+    return two((raw * 2.0 if model.loss == "exponential" else raw).sigmoid())
+
+
+def _boosted_class(ctx: Context, model: Any, table: Table) -> Expr:
+    raw = ctx.answer(model, "decision_function", table)
+    return raw.argmax() if len(model.classes_) > 2 else positive(raw, at_zero=True)
 
 
 def _first_guess(model: Any, targets: int) -> list[float]:
@@ -110,39 +107,12 @@ def _first_guess(model: Any, targets: int) -> list[float]:
     return [float(value) for value in np.ravel(start)[:targets]]
 
 
-def _binary(graph: Graph, model: Any, raw: str) -> None:
-    """Probabilities by the logistic function, 1 / (1 + exp(-raw)), and the second label from raw >= 0 on."""
-    if model.loss not in ("log_loss", "exponential"):
-        raise NotConvertible(f"{type(model).__name__} with loss '{model.loss}' is not supported.", code="not_supported")
-    one = graph.constant(np.array([1.0]))
-    # scikit-learn's exponential loss has the link logit(p) = 2 raw (sklearn._loss.loss.ExponentialLoss)
-    margin = raw
-    if model.loss == "exponential":
-        margin = graph.node("Mul", [raw, graph.constant(np.array([2.0]))], since=14)
-    power = graph.node("Exp", [graph.node("Neg", [margin], since=13)], since=13)
-    second = graph.node("Div", [one, graph.node("Add", [one, power], since=14)], since=14)
-    first = graph.node("Sub", [one, second], since=14)
-    graph.node("Concat", [first, second], graph.outputs[1], since=13, axis=1)
-    positive = graph.node("GreaterOrEqual", [raw, graph.constant(np.array([0.0]))], since=16)
-    index = graph.node("Cast", [positive], since=13, to=INT64)
-    graph.labels(
-        model.classes_, graph.node("Squeeze", [index, graph.constant(np.array([1], dtype=np.int64))], since=13)
-    )
-
-
-_FORESTS = (
-    DecisionTreeClassifier,
-    DecisionTreeRegressor,
-    ExtraTreeClassifier,
-    ExtraTreeRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-)
-_BOOSTING = (GradientBoostingClassifier, GradientBoostingRegressor)
+_FOREST_CLASSIFIERS = (DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
+_FOREST_REGRESSORS = (DecisionTreeRegressor, ExtraTreeRegressor, RandomForestRegressor, ExtraTreesRegressor)
 
 CONVERTERS: Family = {
-    **dict.fromkeys(_FORESTS, (_shape, _convert_forest)),
-    **dict.fromkeys(_BOOSTING, (_shape, _convert_boosting)),
+    **dict.fromkeys(_FOREST_CLASSIFIERS, Methods(predict=_most_probable, predict_proba=_forest)),
+    **dict.fromkeys(_FOREST_REGRESSORS, Methods(predict=_forest)),
+    GradientBoostingClassifier: Methods(predict=_boosted_class, predict_proba=_boosted_shares, decision_function=_raw),
+    GradientBoostingRegressor: Methods(predict=_raw),
 }

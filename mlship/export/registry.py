@@ -1,0 +1,94 @@
+"""Which classes of estimators are converted, and by what: our own families, and those that users plug in.
+
+A user's package converts its classes by an entry point of the group `mlship.converters` that names a mapping of
+class to `Methods`, or a function without arguments that returns one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from mlship.errors import MlshipError
+from mlship.export.graph.methods import Family, Methods
+
+GROUP = "mlship.converters"
+_OWN = (
+    "compose",
+    "trees",
+    "linear",
+    "scalers",
+    "imputer",
+    "onehot",
+)
+"""Modules of `mlship.export.converters` for scikit-learn."""
+_OTHERS: dict[str, str] = {}
+"""Modules of `mlship.export.converters` for other libraries, by the library's import name: each is imported only when
+a model of that library is there, and so the library is too."""
+
+
+def methods_of(kind: type) -> Methods | None:
+    """Return how a class is converted, or None when it is not; what users plug in comes first.
+
+    Raises:
+        MlshipError: A plugged-in mapping cannot be loaded.
+    """
+    library = kind.__module__.partition(".")[0]
+    others = _module(_OTHERS[library]) if library in _OTHERS else {}
+    return _plugged().get(kind) or others.get(kind) or own_family().get(kind)
+
+
+@cache
+def own_family() -> Family:
+    """Return every class of scikit-learn that is converted."""
+    return {kind: methods for module in _OWN for kind, methods in _module(module).items()}
+
+
+def _module(name: str) -> Family:
+    family: Family = import_module(f"mlship.export.converters.{name}").CONVERTERS
+    return family
+
+
+@cache
+def _plugged() -> Family:
+    found: dict[type, Methods] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        try:
+            given: Family | Callable[[], Family] = entry.load()
+            found.update(given() if callable(given) else given)
+        except Exception as error:
+            raise MlshipError(
+                f"The converters '{entry.name} = {entry.value}' cannot be loaded: {type(error).__name__}: {error}",
+                hint="Mend or uninstall the package that registers them.",
+                code="bad_converters",
+            ) from error
+    return found
+
+
+def nearest(kind: type) -> str:
+    """Return the hint for a class that is not converted: the nearest thing that is."""
+    for base in kind.__mro__[1:]:
+        if methods_of(base) is not None:
+            return f"{base.__name__}, which it derives from, is supported; or register a converter, see the README."
+    from sklearn.utils import get_tags  # of 1.6
+
+    return _NEAREST.get(_type_of(kind, get_tags), _NEAREST[None])
+
+
+def _type_of(kind: type, get_tags: Callable[[Any], Any]) -> str | None:
+    try:
+        tags = get_tags(kind())
+    except Exception:  # noqa: BLE001  a class that needs arguments, or is no estimator at all
+        return "transformer" if hasattr(kind, "transform") else None
+    return "transformer" if tags.transformer_tags is not None else tags.estimator_type
+
+
+_NEAREST: dict[str | None, str] = {
+    "classifier": "HistGradientBoostingClassifier and LogisticRegression are supported.",
+    "regressor": "HistGradientBoostingRegressor and Ridge are supported.",
+    "transformer": "FunctionTransformer over a numpy function is supported; or register a converter, see the README.",
+    None: "Write it with scikit-learn's own estimators, or register a converter, see the README.",
+}
