@@ -39,6 +39,8 @@ def choose_golden(original: Original, columns: Sequence[Column], kinds: Mapping[
         if kind is None:
             continue
         near = _spread(np.flatnonzero(_near(original, kind, kinds["typical"])), _CANDIDATES)
+        if not len(near):
+            continue
         steady = near[_steady(original, columns, _part(kind, near))]
         picked = _spread(steady, min(room, _QUOTAS.get(name, room)))
         room -= len(picked)

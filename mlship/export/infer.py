@@ -166,7 +166,9 @@ def _follow(step: Any, flow: _Flow, notes: _Notes) -> _Flow:
     if is_pipeline(step):
         return _follow_steps([inner for _, inner in steps_of(step)], flow, notes)
     if is_column_transformer(step):
-        flows = [_follow(part.step, [flow[at] for at in part.positions], notes) for part in column_parts(step)]
+        taken = [(part.step, [flow[at] for at in part.positions]) for part in column_parts(step)]
+        notes.used.update(position for _, inside in taken for position in inside if position is not None)
+        flows = [_follow(inner, inside, notes) for inner, inside in taken]
         return [position for part in flows for position in part] if all(flows) else []
     if is_union(step):
         flows = [_follow(inner, flow, notes) for _, inner in step.transformer_list if not is_dropped(inner)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from mlship.export.registry import methods_of
 
@@ -32,7 +33,9 @@ class Part:
 
 
 def is_passthrough(step: Any) -> bool:
-    """Tell whether a step leaves its columns as they are."""
+    """Tell whether a step leaves its columns as they are: by its name, or as scikit-learn fits that name."""
+    if type(step) is FunctionTransformer:
+        return step.func is None
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 

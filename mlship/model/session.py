@@ -202,7 +202,14 @@ def _runtime(data: bytes, source: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     try:
         # With its fallback a failure is printed to stdout, where only --json may write, and then tried again.
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        return onnxruntime.InferenceSession(
+            data,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
+            # It takes a factor for 1 that differs from it by a billionth, also in double precision.
+            disabled_optimizers=["NoopElimination"],
+        )
     except Exception as error:  # the runtime's own exception types are not public
         raise ModelRefused(f"{source} cannot be opened by onnxruntime: {_first_line(error)}", code="no_load") from error
 

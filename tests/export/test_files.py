@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,14 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
-from sklearn.cluster import KMeans
-from sklearn.ensemble import IsolationForest
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import BernoulliNB
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer, FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mlship.cli.main import run
-from mlship.export.converters import CONVERTERS
-from mlship.export.converters.ensemble import Ensemble
-from mlship.export.converters.family import Graph
+from mlship.export.graph.expr import Expr
+from mlship.export.registry import own_family
 from mlship.model.artifact import read_artifact
 from tests.export.judging import export, save
 from tests.export.tables import NUMBERS, kinds_of, table
@@ -157,38 +152,34 @@ def test_a_step_of_another_version(
 
 
 UNSUPPORTED: dict[str, tuple[Any, str]] = {
-    "clusters": (KMeans(2, n_init=1), "KMeans is not supported."),
-    "transformer": (StandardScaler(), "StandardScaler is neither a classifier nor a regressor."),
-    "outliers": (IsolationForest(n_estimators=2), "IsolationForest is not supported."),
-    "neighbours": (KNeighborsClassifier(), "KNeighborsClassifier is not supported."),
-    "counts of float32": (BernoulliNB(), "BernoulliNB is not supported."),
+    "alone": (Binarizer(), "Binarizer is not supported."),
     "step": (
         make_pipeline(Binarizer(threshold=0.1), DecisionTreeClassifier()),
-        "The step 'binarizer' of the model, a Binarizer, is not supported.",
+        "pipeline.binarizer: Binarizer is not supported.",
     ),
     "inner step": (
         make_pipeline(make_pipeline(StandardScaler(), Binarizer()), DecisionTreeClassifier()),
-        "The step 'pipeline.binarizer' of the model, a Binarizer, is not supported.",
+        "pipeline.pipeline[1]: Binarizer is not supported.",
+    ),
+    "part": (
+        make_pipeline(
+            make_column_transformer((make_pipeline(StandardScaler(), Binarizer()), [0, 1])), DecisionTreeClassifier()
+        ),
+        "pipeline.columntransformer.pipeline[1]: Binarizer is not supported.",
     ),
 }
 
 
 @pytest.mark.parametrize("model", [model for model, _ in UNSUPPORTED.values()], ids=UNSUPPORTED)
-def test_what_is_not_supported(folder: Path, model: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not known to convert exactly is refused by its name and path, with exit 5 and no file."""
+def test_what_is_not_supported(
+    folder: Path, model: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What there is no converter for is refused by its path and name, with exit 5 and no file."""
+    monkeypatch.delitem(own_family(), Binarizer, raising=False)
     message = next(text for known, text in UNSUPPORTED.values() if known is model)
     save(folder, model.fit(ROWS[NUMBERS], KINDS))
 
     assert refused("model.pkl", capsys) == (5, message)
-
-
-def test_texts_are_not_supported_yet(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Words are split otherwise by the stock converter, in any language but English: exit 5."""
-    save(folder, make_pipeline(CountVectorizer(), LogisticRegression()).fit(ROWS["city"], KINDS))
-
-    assert refused("model.pkl", capsys) == (
-        5, "The step 'countvectorizer' of the model, a CountVectorizer, is not supported."
-    )  # fmt: skip
 
 
 def test_functions_of_the_user_are_not_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,12 +201,19 @@ def test_a_search_without_a_model(folder: Path, capsys: pytest.CaptureFixture[st
     assert refused("model.pkl", capsys)[0] in (4, 5)
 
 
+def change(monkeypatch: pytest.MonkeyPatch, method: str, by: Callable[[Expr], Expr]) -> None:
+    """Change what the converter of decision trees writes for a method."""
+    methods = own_family()[DecisionTreeClassifier]
+    write = getattr(methods, method)
+    changed = replace(methods, **{method: lambda ctx, model, table: by(write(ctx, model, table))})
+    monkeypatch.setitem(own_family(), DecisionTreeClassifier, changed)
+
+
 def test_swapped_labels_are_caught(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """When a converter gives each class the other's label, the proof fails: exit 5 and no file."""
-    labels = Graph.labels
-    monkeypatch.setattr(Graph, "labels", lambda self, classes, index: labels(self, np.flip(classes), index))
+    change(monkeypatch, "predict", lambda places: (places.like(1) - places).abs())
     save(folder, tree())
 
     code, error = refused("model.pkl", capsys)
@@ -229,9 +227,8 @@ def test_swapped_labels_are_caught(
 def test_a_billionth_is_not_exact(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tolerance: str, code: int, rung: str | None
 ) -> None:
-    """Leaves that are off by one in a billion are within the default tolerance, and the proof does not say exact."""
-    leaf = Ensemble._leaf
-    monkeypatch.setattr(Ensemble, "_leaf", lambda self, target, weight: leaf(self, target, weight * (1 + 1e-9)))
+    """Answers that are off by one in a billion are within the default tolerance, and the proof does not say exact."""
+    change(monkeypatch, "predict_proba", lambda shares: shares * (1 + 1e-9))
 
     assert export(folder, tree(), "--tolerance", tolerance) == code
     assert (folder / "model.onnx").exists() == (code == 0)
@@ -246,16 +243,25 @@ def test_a_converter_that_makes_no_sound_graph(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A graph that does not run is our fault and not the file's: exit 5, in one line."""
-    shape, _ = CONVERTERS[DecisionTreeClassifier]
-
-    def broken(scope: Any, operator: Any, container: Any) -> None:
-        graph = Graph(scope, operator, container)
-        graph.node("Identity", ["nowhere"], graph.outputs[1], since=16)
-        graph.labels(np.array([0, 1]), "nowhere")
-
-    monkeypatch.setitem(CONVERTERS, DecisionTreeClassifier, (shape, broken))
+    change(monkeypatch, "predict", lambda places: Expr(places.graph, "nowhere", "int64"))
     save(folder, tree())
 
     code, error = refused("model.pkl", capsys)
     assert code == 5
-    assert "could not be converted to ONNX" in error or "does not run" in error
+    assert "does not run" in error
+
+
+def test_a_converter_that_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A converter that raises whatever it likes is exit 5, in one line with its step."""
+
+    def fails(value: Expr) -> Expr:
+        raise KeyError(value.name)
+
+    change(monkeypatch, "predict", fails)
+    save(folder, make_pipeline(StandardScaler(), DecisionTreeClassifier()).fit(ROWS[NUMBERS], KINDS))
+
+    code, error = refused("model.pkl", capsys)
+    assert code == 5
+    assert error.startswith("pipeline.decisiontreeclassifier: converting it failed: KeyError")

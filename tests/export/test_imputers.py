@@ -145,4 +145,4 @@ def test_one_imputer_over_texts_and_numbers_is_never_wrong(tmp_path: Path, capsy
     fitted = make_pipeline(steps, LogisticRegression()).fit(rows.round(0), KINDS)
 
     assert not assert_never_wrong(tmp_path, fitted, FRESH[["a", "city"]])
-    assert "One SimpleImputer over columns of text and of numbers together" in capsys.readouterr().err
+    assert "SimpleImputer: it is given columns of text and of numbers together" in capsys.readouterr().err

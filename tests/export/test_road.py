@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -134,34 +132,6 @@ def test_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     first = (tmp_path / "model.onnx").read_bytes()
     assert export(tmp_path, model) == 0
     assert (tmp_path / "model.onnx").read_bytes() == first
-
-
-@pytest.mark.parametrize("model", [KMeans(2, n_init=1), StandardScaler()], ids=lambda model: type(model).__name__)
-def test_what_is_not_supported_is_exit_5_and_no_file(
-    tmp_path: Path, model: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A model that is not known to convert exactly is refused by name in one line, and nothing is written."""
-    assert export(tmp_path, model.fit(np.random.default_rng(0).normal(size=(50, 2)))) == 5
-    assert type(model).__name__ in capsys.readouterr().err.splitlines()[0]
-    assert not (tmp_path / "model.onnx").exists()
-
-
-@pytest.mark.parametrize(("change", "code"), [(1.0, 0), (1.0 + 1e-5, 5)], ids=["as it is", "wrong"])
-def test_a_wrong_converter_is_caught(
-    tmp_path: Path, change: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """When the leaves of a converted forest are off by one in 100,000, the proof fails and nothing is written."""
-    from mlship.export.converters.ensemble import Ensemble
-
-    frame = data(400, 0)
-    model = RandomForestRegressor(5, random_state=0).fit(frame[NUMBERS], np.arange(400.0))
-    leaf = Ensemble._leaf
-    monkeypatch.setattr(Ensemble, "_leaf", lambda self, target, weight: leaf(self, target, weight * change))
-
-    assert export(tmp_path, model, "--json") == code
-    assert (tmp_path / "model.onnx").exists() == (code == 0)
-    error = json.loads(capsys.readouterr().out)["error"]
-    assert (error and error["code"]) == (None if code == 0 else "parity_not_reached")
 
 
 def test_a_foreign_file_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

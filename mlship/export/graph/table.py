@@ -99,9 +99,7 @@ class Table:
         Raises:
             NotConvertible: Some hold texts, or there are none.
         """
-        if self.text or not self.cells:
-            what = "columns of text where it takes numbers" if self.cells else "no columns at all"
-            raise NotConvertible(f"it is given {what}.", code="not_supported")
+        self._check(not self.text, "columns of text where it takes numbers")
         return _tensor(self.cells)
 
     def texts(self) -> Expr:
@@ -110,9 +108,19 @@ class Table:
         Raises:
             NotConvertible: Some hold numbers, or there are none.
         """
-        if not self.cells or not all(cell.text for cell in self.cells):
-            raise NotConvertible("it is given columns of numbers where it takes texts.", code="not_supported")
+        self._check(all(cell.text for cell in self.cells), "columns of numbers where it takes texts")
         return _tensor(self.cells)
+
+    def _check(self, right: bool, wrong: str) -> None:
+        if not self.cells:
+            raise NotConvertible("it is given no columns at all.", code="not_supported")
+        if not right:
+            mixed = len({cell.text for cell in self.cells}) > 1
+            raise NotConvertible(
+                f"it is given {'columns of text and of numbers together' if mixed else wrong}.",
+                hint="Give each kind a transformer of its own in a ColumnTransformer." if mixed else None,
+                code="not_supported",
+            )
 
     def columns(self) -> Iterator[Expr]:
         """Each column as a tensor [rows, 1], float64 or string."""
