@@ -23,6 +23,7 @@ _OWN = (
     "scalers",
     "imputer",
     "onehot",
+    "encoders",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {}

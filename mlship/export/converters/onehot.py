@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.preprocessing import OneHotEncoder
 
 from mlship.export.graph.context import Context
@@ -68,19 +70,37 @@ def match(ctx: Context, column: Expr, values: list[Any]) -> Expr:
         NotConvertible: Both None and NaN are categories, or integers that float64 does not hold.
     """
     if column.kind == "string":
-        known = [NULL_TEXT if is_null(value) else value for value in values]
-        if not all(isinstance(value, str) for value in known) or len(set(known)) < len(known):
-            raise ctx.refusal("an encoder with None and NaN among its categories is not supported")
-        encoded = [category.encode() for category in known]
+        encoded = [category.encode() for category in as_texts(ctx, values)]
         flags = column.op("OneHotEncoder", domain="ai.onnx.ml", kind="float32", cats_strings=encoded, zeros=1)
-        return flags.reshape(-1, len(known)).cast("float64")
-    if any(isinstance(value, int) and abs(value) > _WHOLE_IN_DOUBLE for value in values):
-        raise ctx.refusal("an encoder with integers past 2**53 as categories is not supported")
-    numbers = np.array([[math.nan if value is None else float(value) for value in values]])
+        return flags.reshape(-1, len(encoded)).cast("float64")
+    numbers = as_numbers(ctx, values).reshape(1, -1)
     matches = column.equals(numbers)
     if np.isnan(numbers).any():
         matches = matches | (column.isnan() & ctx.constant(np.isnan(numbers), "bool"))
     return matches.cast("float64")
+
+
+def as_texts(ctx: Context, values: Sequence[Any]) -> list[str]:
+    """Return the categories of a column of texts as the graph sees them.
+
+    Raises:
+        NotConvertible: Some are no texts, or both None and NaN are among them.
+    """
+    known = [NULL_TEXT if is_null(value) else value for value in values]
+    if not all(isinstance(value, str) for value in known) or len(set(known)) < len(known):
+        raise ctx.refusal("an encoder with None and NaN among its categories is not supported")
+    return known
+
+
+def as_numbers(ctx: Context, values: Sequence[Any]) -> NDArray[np.float64]:
+    """Return the categories of a column of numbers as the graph sees them, null as NaN.
+
+    Raises:
+        NotConvertible: There are integers among them that float64 does not hold.
+    """
+    if any(isinstance(value, int) and abs(value) > _WHOLE_IN_DOUBLE for value in values):
+        raise ctx.refusal("an encoder with integers past 2**53 as categories is not supported")
+    return np.array([math.nan if value is None else float(value) for value in values])
 
 
 def _grouped(ctx: Context, model: OneHotEncoder, index: int, flags: Expr) -> Expr:
