@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mlship.cli.options import Json, Quiet, Verbose
+from mlship.cli.options import Json, Quiet, Verbose, parse_size
 from mlship.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlship.export.job import ExportJob, ExportReport
 
 _MOST_COLUMNS_SHOWN = 40
+Precision = Literal["auto", "float32", "float64"]
 
 
 def export(
@@ -36,6 +37,17 @@ def export(
         float,
         typer.Option(min=0.0, max=1e-2, help="Relative difference of numbers allowed where exact is not reached."),
     ] = 1e-6,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="Arithmetic of the graph: each model's own, or single or double for all of it."),
+    ] = "auto",
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Longest time for conversion and proof together.")
+    ] = 1800.0,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory that they may take, such as 4GiB; else all of the machine's."),
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="N", help="Name of the model; else the file's stem.")] = None,
     model_version: Annotated[
         str | None, typer.Option(metavar="V", help="Its version; else the first 12 digits of the file's sha256.")
@@ -52,6 +64,7 @@ def export(
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
     from mlship.export.job import ExportJob
+    from mlship.export.limits import Limits
     from mlship.export.run import run_export
 
     job = ExportJob(
@@ -64,6 +77,9 @@ def export(
         version=model_version,
         labels=_labels(label or []),
         tolerance=tolerance,
+        precision=precision,
+        limits=Limits(time_limit, parse_size(memory_limit, "--memory-limit") if memory_limit is not None else None),
+        measure=not quiet,
         overwrite=overwrite,
     )
     _show(console, job, run_export(job))
@@ -129,7 +145,18 @@ def _proof(report: ExportReport) -> list[tuple[str, str]]:
         ("compared with the original", f"{sum(proof.rows.values()):,} rows ({rows})"),
         ("labels that agree", f"{proof.labels_agree:.0%}"),
         ("largest difference of a number", f"{proof.largest:.2g} ({verdict}, {proof.precision})"),
+        *_speed(report),
         ("golden rows in the file", str(card.golden.rows if card.golden else 0)),
         ("baseline", "from the sample" if card.baseline else "none, as no --sample was given"),
         ("digest", report.digest[:12]),
     ]
+
+
+def _speed(report: ExportReport) -> list[tuple[str, str]]:
+    """How long one row takes and how many are answered in a second, in both forms."""
+    if not report.speed:
+        return []
+    forms = ("original", "onnx")
+    rows = [f"{report.speed[form].one_row * 1e3:,.3g} ms {form}" for form in forms]
+    rates = [f"{report.speed[form].rows_per_second:,.0f} {form}" for form in forms]
+    return [("time for one row", ", ".join(rows)), ("rows a second", ", ".join(rates))]

@@ -15,7 +15,12 @@ from mlship.model.golden import MOST_ROWS, Golden
 from mlship.model.signature import Column
 from mlship.model.values.codes import Array
 
-_QUOTAS = {"null": 12, "unseen": 8, "extreme": 8}  # the rest are typical; edge and sample rows never are golden
+_QUOTAS = {
+    "null": 12,
+    "unseen": 8,
+    "extreme": 8,
+    "category": 8,
+}  # the rest are typical; edge and sample rows never are golden
 _CANDIDATES = 512  # of a kind; more than enough to pick from
 _NUDGE = 1e-9  # relative change of every number under which a golden answer must stand still
 _STILL = 1e-6

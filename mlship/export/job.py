@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlship.export.limits import Limits
 from mlship.export.precision import Precision
+from mlship.export.speed import Speed
 from mlship.model.artifact import Card
 
 
@@ -25,6 +27,8 @@ class ExportJob:
         labels: Labels to carry.
         tolerance: Bound on a number's difference where it cannot be exact.
         precision: Arithmetic of the graph: `auto`, `float32` or `float64`.
+        limits: What conversion and proof may take.
+        measure: Whether to measure how fast the original and the graph answer.
         overwrite: Whether a file that mlship did not write may be replaced.
     """
 
@@ -38,6 +42,8 @@ class ExportJob:
     labels: dict[str, str] = field(default_factory=dict)
     tolerance: float = 1e-6
     precision: Precision = "auto"
+    limits: Limits = field(default_factory=Limits)
+    measure: bool = False
     overwrite: bool = False
 
 
@@ -51,6 +57,7 @@ class ExportReport:
         bytes: Its size.
         card: Its metadata.
         sample_rejected: Rows of the sample that the signature refused, by code.
+        speed: How fast the `original` and its graph, `onnx`, answer; empty when it was not measured.
     """
 
     output: Path
@@ -58,6 +65,7 @@ class ExportReport:
     bytes: int
     card: Card
     sample_rejected: dict[str, int] = field(default_factory=dict)
+    speed: dict[str, Speed] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -73,5 +81,6 @@ class ExportReport:
             "golden_rows": card.golden.rows if card.golden else 0,
             "baseline": card.baseline is not None,
             "sample_rejected": self.sample_rejected,
+            "speed": {form: vars(speed) for form, speed in self.speed.items()},
             "provenance": card.provenance,
         }

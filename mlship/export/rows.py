@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from mlship.export.graph.context import Anchor
@@ -13,9 +14,12 @@ from mlship.export.probe import Row, as_columns, unseen
 from mlship.model.signature import Column
 from mlship.model.values.codes import Array
 
-TYPICAL_ROWS = 2048
-_MOST_ROWS, _FEWEST_ROWS = 4096, 64
+MOST_ROWS = 16_384
+"""How many rows a proof has, about, when a row costs little."""
+_FEWEST_ROWS = 64
 _CELLS = 2_000_000  # of one kind's rows: the work bound of models with very many columns
+_WORK = 1_000_000_000  # steps of a proof
+_PATH = 32  # nodes of a tree that a row meets
 _NULL_SHARE = 0.1
 _STRETCH = 0.25  # how far beyond the known values typical ones reach, in their range
 _SEED = 20261122  # any fixed number: the same model must give the same rows
@@ -25,6 +29,7 @@ _BESIDE = 16
 
 _SPREAD = (-2.0, -1.0, 0.0, 1.0, 2.0)  # standard deviations around a mean
 
+Columns = Mapping[str, Array]
 Point = tuple[str, Any]
 """A column and the one value in it that a row is about; the rest of the row is typical."""
 
@@ -63,67 +68,95 @@ def first_rows(columns: Sequence[Column]) -> list[dict[str, Array]]:
     return rows
 
 
-def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str, list[Row]]:
+def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor], most: int = MOST_ROWS) -> dict[str, Columns]:
     """Make rows of every kind that the signature accepts.
 
     Args:
         columns: The probed columns.
         anchors: What the model knows of each.
+        most: How many rows all kinds together may have, about.
 
     Returns:
-        Rows by kind: `typical` spread over the known ranges; `null`, one null each; `unseen`, one unseen category
-        each; `edge`, a threshold or its neighbour by one unit in the last place; `extreme`, zeros, large numbers
-        and infinities.
+        Arrays [rows] for each column, by kind: `typical` spread over the known ranges; `category`, every category of
+        every column; `null`, one null each; `unseen`, one unseen category each; `edge`, a threshold or its neighbour
+        by one unit in the last place; `extreme`, zeros, large numbers and infinities.
     """
     source = np.random.default_rng(_SEED)
-    most = min(max(_CELLS // len(columns), _FEWEST_ROWS), _MOST_ROWS)
-    typical = _typical(columns, anchors, source, min(most, TYPICAL_ROWS))
-    points: dict[str, list[Point]] = {"null": [], "unseen": [], "edge": _edges(columns, anchors), "extreme": []}
+    bound = min(max(_CELLS // len(columns), _FEWEST_ROWS), most)
+    kinds = {"typical": _typical(columns, anchors, source, max(bound // 2, _FEWEST_ROWS))}
+    for kind, points in _points(columns, anchors).items():
+        share = bound // 4 if kind == "edge" else bound // 8
+        picked = _some(points, max(share, _FEWEST_ROWS), source)
+        if picked:
+            kinds[kind] = _about(columns, kinds["typical"], picked)
+    if all(column.nullable for column in columns):
+        gone = as_columns(columns, [{column.name: None for column in columns}])
+        kinds["null"] = {name: np.concatenate([values, gone[name]]) for name, values in kinds["null"].items()}
+    return kinds
+
+
+def _points(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str, list[Point]]:
+    points: dict[str, list[Point]] = {
+        "category": [(column.name, value) for column in columns for value in column.categories or ()],
+        "null": [(column.name, None) for column in columns if column.nullable],
+        "unseen": [],
+        "edge": _edges(columns, anchors),
+        "extreme": [],
+    }
     for column, anchor in zip(columns, anchors, strict=True):
-        if column.nullable:
-            points["null"].append((column.name, None))
         if column.categories is not None and column.unknown:
             points["unseen"] += [(column.name, value) for value in _unseen(column)]
         if column.dtype == "float64" and column.categories is None:
             points["extreme"] += [(column.name, value) for value in _extremes(column, anchor)]
-    kinds = {"typical": typical}
-    for kind, found in points.items():
-        places = np.arange(len(found))
-        if len(found) > most:
-            places = np.sort(source.choice(places, most, replace=False))
-        picked = [found[place] for place in places.tolist()]
-        kinds[kind] = [{**typical[index % len(typical)], name: value} for index, (name, value) in enumerate(picked)]
-    if all(column.nullable for column in columns):
-        kinds["null"].append({column.name: None for column in columns})
-    return {kind: rows for kind, rows in kinds.items() if rows}
+    return points
 
 
-def _typical(
-    columns: Sequence[Column], anchors: Sequence[Anchor], source: np.random.Generator, count: int
-) -> list[Row]:
-    drawn = {column.name: _draw(column, anchor, source, count) for column, anchor in zip(columns, anchors, strict=True)}
-    return [{name: values[row] for name, values in drawn.items()} for row in range(count)]
+def _some(points: list[Point], most: int, source: np.random.Generator) -> list[Point]:
+    if len(points) <= most:
+        return points
+    return [points[place] for place in np.sort(source.choice(len(points), most, replace=False)).tolist()]
 
 
-def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: int) -> list[Any]:
-    values: list[Any]
-    if column.categories is not None and not column.categories:
-        values = [None] * count
-    elif column.categories:
-        values = [column.categories[index] for index in source.integers(len(column.categories), size=count)]
-    elif column.dtype in ("string", "category"):
-        values = [_TEXTS[index] for index in source.integers(len(_TEXTS), size=count)]
-    elif column.dtype == "bool":
-        values = source.integers(2, size=count).astype(np.float64).tolist()
-    else:
-        values = _numbers(anchor, source, count)
-    if column.nullable:
-        gone = source.random(count) < _NULL_SHARE
-        values = [None if null else value for value, null in zip(values, gone.tolist(), strict=True)]
-    return values
+def _about(columns: Sequence[Column], typical: Columns, points: Sequence[Point]) -> Columns:
+    """Typical rows, each with one value put in the place of its own."""
+    rows = np.arange(len(points)) % len(typical[columns[0].name])
+    table = {column.name: typical[column.name][rows] for column in columns}
+    places: dict[str, list[int]] = {}
+    for place, (name, _) in enumerate(points):
+        places.setdefault(name, []).append(place)
+    for column in columns:
+        at = places.get(column.name)
+        if at:
+            table[column.name][at] = as_columns([column], [{column.name: points[place][1]} for place in at])[
+                column.name
+            ]
+    return table
 
 
-def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> list[float]:
+def _typical(columns: Sequence[Column], anchors: Sequence[Anchor], source: np.random.Generator, count: int) -> Columns:
+    table: dict[str, Array] = {}
+    for column, anchor in zip(columns, anchors, strict=True):
+        values = _draw(column, anchor, source, count)
+        if column.nullable:
+            gone = source.random(count) < _NULL_SHARE
+            values[gone] = None if values.dtype == object else np.nan
+        table[column.name] = values
+    return table
+
+
+def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: int) -> Any:
+    """Values of a column [count], float64 or objects, as `as_columns` makes them."""
+    if column.categories is not None:
+        known = as_columns([column], [{column.name: value} for value in column.categories or (None,)])[column.name]
+        return known[source.integers(len(known), size=count)]
+    if column.dtype in ("string", "category"):
+        return np.array(_TEXTS, dtype=object)[source.integers(len(_TEXTS), size=count)]
+    if column.dtype == "bool":
+        return source.integers(2, size=count).astype(np.float64)
+    return _numbers(anchor, source, count)
+
+
+def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> Any:
     """Half spread evenly over the known range and a little beyond, half near known values; half rounded to cents."""
     known = around(anchor)
     low, high = float(known[0]), float(known[-1])
@@ -132,7 +165,7 @@ def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> list[fl
     near = source.choice(known, count) + source.normal(0.0, width * 0.02, count)
     values = np.where(source.random(count) < 0.5, spread, near)
     rounded = np.round(values, 2)
-    return [float(value) for value in np.where(source.random(count) < 0.5, values, rounded)]
+    return np.where(source.random(count) < 0.5, values, rounded)
 
 
 def _unseen(column: Column) -> list[Any]:
@@ -156,6 +189,21 @@ def _extremes(column: Column, anchor: Anchor) -> list[float]:
     if column.limit is not None:
         values = [value for value in (*values, column.limit, -column.limit) if not column.limit < abs(value) < np.inf]
     return values
+
+
+def rows_within_budget(graph: bytes) -> int:
+    """Return how many rows a proof may have for the work that one of them costs, which the graph's size tells.
+
+    The work of a row is taken for one step a constant number of the graph, for it meets each about once; of trees,
+    of which it meets one path each, for the longest that scikit-learn grows by default in practice. The budget is
+    chosen so that a proof takes seconds. No clock is asked: the same model has the same rows.
+    """
+    model = onnx.ModelProto.FromString(graph)
+    work = sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer)
+    for node in model.graph.node:
+        roots = next((item.ints for item in node.attribute if item.name == "tree_roots"), ())
+        work += len(roots) * _PATH
+    return max(min(MOST_ROWS, _WORK // max(work, 1)), _FEWEST_ROWS * 4)
 
 
 def _edges(columns: Sequence[Column], anchors: Sequence[Anchor]) -> list[Point]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ from mlship.export.choose import choose_golden
 from mlship.export.convert import convert
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, ExportReport
+from mlship.export.limits import bounded
 from mlship.export.load import Loaded, load_model
 from mlship.export.original import Original
-from mlship.export.parity import Kind, answered, ask, prove, row_plan, with_plan
+from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
 from mlship.export.probe import probed_columns
-from mlship.export.rows import first_rows, proof_rows, typical_row
+from mlship.export.rows import first_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
+from mlship.export.speed import Speed, measured
 from mlship.files import write_atomic
 from mlship.model.artifact import Card, read_artifact, sign
-from mlship.model.session import SessionSpec, open_session
+from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.signature import NULL_TOKENS, Column, Signature
 
 _SAVED_AS = (".pkl", ".pickle", ".joblib", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
@@ -44,6 +46,26 @@ def run_export(job: ExportJob) -> ExportReport:
     output = job.output or Path(f"{_stem(job.model)}.onnx")
     _check_output(output, job)
     loaded = load_model(job.model)
+    with bounded(job.limits):
+        made = _made(job, loaded)
+    write_atomic(output, made.data)
+    artifact = read_artifact(made.data)
+    if artifact.card is None:
+        raise MlshipError("The artifact just written has no metadata.")
+    rejected = dict(made.sample.rejected) if made.sample else {}
+    return ExportReport(output, artifact.digest, len(made.data), artifact.card, rejected, made.speed)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A proven artifact, not yet written, and what was seen on the way."""
+
+    data: bytes
+    sample: Sample | None
+    speed: dict[str, Speed]
+
+
+def _made(job: ExportJob, loaded: Loaded) -> _Made:
     estimator = loaded.estimator
     schema = _schema(job, estimator)
     original = Original(estimator, schema, first_rows(_drafted(schema)))
@@ -55,34 +77,33 @@ def run_export(job: ExportJob) -> ExportReport:
     signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))
     signature.check()
     sample = read_sample(job.sample, signature) if job.sample else None
-    kinds = ask(original, columns, proof_rows(columns, anchors))
+    kinds = ask(original, proof_rows(columns, anchors, rows_within_budget(converted.graph)))
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
     card = _card(job, loaded, signature, sample)
-    data = _proven(converted.graph, card, original, kinds, job.tolerance)
-    write_atomic(output, data)
-    artifact = read_artifact(data)
-    if artifact.card is None:
-        raise MlshipError("The artifact just written has no metadata.")
-    return ExportReport(output, artifact.digest, len(data), artifact.card, dict(sample.rejected) if sample else {})
+    data, session = _proven(converted.graph, card, original, kinds, job)
+    return _Made(data, sample, measured(original, session, kinds) if job.measure else {})
 
 
-def _proven(graph: bytes, card: Card, original: Original, kinds: dict[str, Kind], tolerance: float) -> bytes:
+def _proven(
+    graph: bytes, card: Card, original: Original, kinds: dict[str, Kind], job: ExportJob
+) -> tuple[bytes, Session]:
     """The signed artifact; what is compared is what was signed, opened as every other path opens it."""
     try:
         session = open_session(SessionSpec(sign(graph, card)))
         plan = row_plan(session, kinds)
-        proof = prove(with_plan(session, plan), original, kinds, tolerance)
+        proof = prove(with_plan(session, plan), original, kinds, Bar(job.tolerance, job.precision))
         golden = choose_golden(original, card.signature.inputs, kinds, proof)
         data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
-        open_session(SessionSpec(data))  # replays the golden rows: a file that would refuse itself is never written
+        # replays the golden rows: a file that would refuse itself is never written
+        session = open_session(SessionSpec(data))
     except ModelRefused as error:  # it is our graph that does not run, not the user's model file
         raise NotConvertible(
             f"The ONNX graph made of the model does not run: {error.message} Nothing was written.",
             hint="This model cannot be converted with the converters there are; please report its type.",
             code="graph_fails",
         ) from error
-    return data
+    return data, session
 
 
 def _stem(model: Path) -> str:

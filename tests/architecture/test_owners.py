@@ -23,7 +23,6 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "polars": ("tables",),
     "pyarrow": ("tables",),
     "rich": ("cli/console.py",),
-    "skl2onnx": ("export",),
     "sklearn": ("export",),
     "typer": ("cli",),
     "werkzeug": ("serve",),
