@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mlship.cli import export_options as given
 from mlship.cli.options import Json, Quiet, Verbose, parse_size
 from mlship.errors import UsageError
 
@@ -15,47 +15,23 @@ if TYPE_CHECKING:
     from mlship.export.job import ExportJob, ExportReport
 
 _MOST_COLUMNS_SHOWN = 40
-Precision = Literal["auto", "float32", "float64"]
 
 
 def export(
     ctx: typer.Context,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle or joblib.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The artifact; else ./<stem>.onnx.")
-    ] = None,
-    sample: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Data to prove the model on too, and to take its baseline from.")
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Names for the columns of a model fitted without names.")
-    ] = None,
-    null: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="A further text that means null in CSV; may be repeated.")
-    ] = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(min=0.0, max=1e-2, help="Relative difference of numbers allowed where exact is not reached."),
-    ] = 1e-6,
-    precision: Annotated[
-        Precision,
-        typer.Option(help="Arithmetic of the graph: each model's own, or single or double for all of it."),
-    ] = "auto",
-    time_limit: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Longest time for conversion and proof together.")
-    ] = 1800.0,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Memory that they may take, such as 4GiB; else all of the machine's."),
-    ] = None,
-    name: Annotated[str | None, typer.Option(metavar="N", help="Name of the model; else the file's stem.")] = None,
-    model_version: Annotated[
-        str | None, typer.Option(metavar="V", help="Its version; else the first 12 digits of the file's sha256.")
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="A label to carry along; may be repeated.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that mlship did not write.")] = False,
+    model: given.Model,
+    output: given.Output = None,
+    sample: given.Sample = None,
+    columns: given.Columns = None,
+    null: given.Null = None,
+    tolerance: given.Tolerance = 1e-6,
+    precision: given.Arithmetic = "auto",
+    time_limit: given.TimeLimit = 1800.0,
+    memory_limit: given.MemoryLimit = None,
+    name: given.Name = None,
+    model_version: given.ModelVersion = None,
+    label: given.Label = None,
+    overwrite: given.Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,

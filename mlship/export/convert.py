@@ -62,7 +62,7 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # reading a fitted estimator may warn of what its user did
             outputs = [output for method in asked.methods for output in _written(context, estimator, method, table)]
-    except MlshipError:
+    except (MlshipError, MemoryError):
         raise
     except Exception as error:  # a fitted object can be of any shape that its user gave it
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -44,7 +44,7 @@ class Original:
             try:
                 with _quiet():
                     return asked_of(self.estimator, self._table(row))
-            except MlshipError:
+            except (MlshipError, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001  an estimator refuses rows with whatever its steps raise
                 reason = reason or (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -75,6 +75,8 @@ class Original:
         """Tell whether the estimator answers these rows at all."""
         try:
             self.answers(columns)
+        except MemoryError:
+            raise
         except Exception:  # noqa: BLE001  an estimator refuses rows with whatever its steps raise
             return False
         return True

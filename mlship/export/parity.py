@@ -54,6 +54,8 @@ def answered(original: Original, kind: str, inputs: Columns, rows: int) -> Kind:
     """Ask the original for its answers to rows of one kind; see `ask`."""
     try:
         return Kind(inputs, original.answers(inputs), rows)
+    except MemoryError:
+        raise
     except Exception as error:  # an estimator fails in any way that code can
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise NotConvertible(

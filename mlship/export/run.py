@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.signature import NULL_TOKENS, Column, Signature
 
 _SAVED_AS = (".pkl", ".pickle", ".joblib", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
+_OUT_OF_MEMORY = re.compile("bad_alloc|bad allocation|allocate memory", re.IGNORECASE)  # as onnxruntime says it
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib", "onnx", "onnxruntime")
 
 
@@ -98,6 +100,8 @@ def _proven(
         # replays the golden rows: a file that would refuse itself is never written
         session = open_session(SessionSpec(data))
     except ModelRefused as error:  # it is our graph that does not run, not the user's model file
+        if _OUT_OF_MEMORY.search(error.message):
+            raise MemoryError from error
         raise NotConvertible(
             f"The ONNX graph made of the model does not run: {error.message} Nothing was written.",
             hint="This model cannot be converted with the converters there are; please report its type.",

@@ -180,7 +180,8 @@ def failed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str
         (["--columns", "a,b,c"], "The model was fitted on named columns, and --columns would rename them."),
         (["--tolerance", "nan"], "Invalid value for '--tolerance'"),
         (["--tolerance", "2"], "Invalid value for '--tolerance'"),
-        (["--precision", "float32"], "No such option: --precision"),
+        (["--precision", "float16"], "Invalid value for '--precision'"),
+        (["--memory-limit", "much"], "--memory-limit is 'much'; it takes a number of bytes such as 8MiB."),
     ],
 )
 def test_wrong_options(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:

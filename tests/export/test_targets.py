@@ -158,7 +158,7 @@ OTHERS = {
 @pytest.mark.parametrize("model", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("kinds", [2, 3])
 def test_other_models_are_equal_or_refused(tmp_path: Path, model: Any, kinds: int) -> None:
-    """Models by skl2onnx's own converters equal the original on fresh rows, or are refused with exit 5 and no file."""
+    """Models of many families equal the original on fresh rows, or are refused with exit 5 and no file."""
     fitted = clone(model).fit(TRAINED[NUMBERS], kinds_of(TRAINED, kinds))
 
     assert assert_never_wrong(tmp_path, fitted, FRESH[NUMBERS])

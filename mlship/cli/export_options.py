@@ -1,0 +1,45 @@
+"""The options of `mlship export`, each as a type with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Precision = Literal["auto", "float32", "float64"]
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle or joblib.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The artifact; else ./<stem>.onnx.")
+]
+Sample = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Data to prove the model on too, and to take its baseline from.")
+]
+Columns = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Names for the columns of a model fitted without names.")
+]
+Null = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="A further text that means null in CSV; may be repeated.")
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(min=0.0, max=1e-2, help="Relative difference of numbers allowed where exact is not reached."),
+]
+Arithmetic = Annotated[
+    Precision,
+    typer.Option(help="Arithmetic of the graph: each model's own, or single or double for all of it."),
+]
+TimeLimit = Annotated[
+    float, typer.Option(min=0.1, metavar="SECONDS", help="Longest time for conversion and proof together.")
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Memory that they may take, such as 4GiB; else all of the machine's."),
+]
+Name = Annotated[str | None, typer.Option(metavar="N", help="Name of the model; else the file's stem.")]
+ModelVersion = Annotated[
+    str | None, typer.Option(metavar="V", help="Its version; else the first 12 digits of the file's sha256.")
+]
+Label = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A label to carry along; may be repeated.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that mlship did not write.")]
