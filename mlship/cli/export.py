@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,8 +13,6 @@ from mlship.errors import UsageError
 if TYPE_CHECKING:
     from mlship.cli.console import Console
     from mlship.export.job import ExportJob, ExportReport
-
-_MOST_COLUMNS_SHOWN = 40
 
 
 def export(
@@ -31,6 +29,7 @@ def export(
     name: given.Name = None,
     model_version: given.ModelVersion = None,
     label: given.Label = None,
+    report: given.Report = None,
     overwrite: given.Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -55,7 +54,8 @@ def export(
         tolerance=tolerance,
         precision=precision,
         limits=Limits(time_limit, parse_size(memory_limit, "--memory-limit") if memory_limit is not None else None),
-        measure=not quiet,
+        measure=not quiet or report is not None,
+        report=report,
         overwrite=overwrite,
     )
     _show(console, job, run_export(job))
@@ -72,67 +72,22 @@ def _labels(texts: list[str]) -> dict[str, str]:
 
 
 def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
+    from mlship.export.summary import document_of, shortened
+
     if console.json:
         console.result({"status": "done", "exit_code": 0, **report.to_json(), "error": None})
         return
+    document = document_of(report)
+    for section in document.sections:
+        console.table(section.title, section.columns, shortened(section.rows))
     card = report.card
-    inputs = card.signature.inputs
-    shown: list[tuple[str, str, str, str]] = [
-        (column.name, column.dtype, *_accepts(column)) for column in inputs[:_MOST_COLUMNS_SHOWN]
-    ]
-    if len(inputs) > len(shown):
-        shown.append((f"... and {len(inputs) - len(shown)} more", "", "", ""))
-    console.table(f"Columns of {card.name}", ("column", "dtype", "null", "values"), shown)
-    console.table("Proof", ("", ""), _proof(report))
     if card.parity and card.parity.rung != "exact":
         console.warn(
-            f"Numbers differ from the original's by up to {card.parity.largest:.2g} of their column's largest; "
-            f"--tolerance {job.tolerance:g} allows it."
+            f"Numbers differ from the original's by up to {card.parity.largest:.2g} of their column's largest "
+            f"({card.parity.worst}); --tolerance {job.tolerance:g} allows it."
         )
     for code, count in report.sample_rejected.items():
         console.warn(f"{count} rows of '{job.sample}' were left out of the proof: {code}.")
     console.say(
         f"Wrote {report.output} ({report.bytes:,} bytes). Score a file with: mlship batch FILE -m {report.output}"
     )
-
-
-def _accepts(column: Any) -> tuple[str, str]:
-    """Whether null is accepted, and which values are."""
-    values = ""
-    if column.categories is not None:
-        known = ", ".join(str(value) for value in column.categories[:5])
-        more = "" if len(column.categories) <= 5 else f" and {len(column.categories) - 5} more"
-        values = f"{known}{more}{'; others too' if column.unknown else '; no others'}"
-    elif column.limit is not None:
-        values = f"up to {column.limit:.3g} in magnitude"
-    elif column.finite:
-        values = "finite"
-    return ("accepted" if column.nullable else "refused"), values
-
-
-def _proof(report: ExportReport) -> list[tuple[str, str]]:
-    card = report.card
-    if card.parity is None:
-        return []
-    proof = card.parity
-    rows = ", ".join(f"{count:,} {kind}" for kind, count in proof.rows.items())
-    verdict = "exact" if proof.rung == "exact" else f"within {proof.tolerance:.2g}, not exact"
-    return [
-        ("compared with the original", f"{sum(proof.rows.values()):,} rows ({rows})"),
-        ("labels that agree", f"{proof.labels_agree:.0%}"),
-        ("largest difference of a number", f"{proof.largest:.2g} ({verdict}, {proof.precision})"),
-        *_speed(report),
-        ("golden rows in the file", str(card.golden.rows if card.golden else 0)),
-        ("baseline", "from the sample" if card.baseline else "none, as no --sample was given"),
-        ("digest", report.digest[:12]),
-    ]
-
-
-def _speed(report: ExportReport) -> list[tuple[str, str]]:
-    """How long one row takes and how many are answered in a second, in both forms."""
-    if not report.speed:
-        return []
-    forms = ("original", "onnx")
-    rows = [f"{report.speed[form].one_row * 1e3:,.3g} ms {form}" for form in forms]
-    rates = [f"{report.speed[form].rows_per_second:,.0f} {form}" for form in forms]
-    return [("time for one row", ", ".join(rows)), ("rows a second", ", ".join(rates))]

@@ -43,3 +43,6 @@ ModelVersion = Annotated[
 ]
 Label = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A label to carry along; may be repeated.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that mlship did not write.")]
+Report = Annotated[
+    Path | None, typer.Option(metavar="FILE.html|.json", help="Where to write what was found, for people or programs.")
+]

@@ -29,6 +29,7 @@ class ExportJob:
         precision: Arithmetic of the graph: `auto`, `float32` or `float64`.
         limits: What conversion and proof may take.
         measure: Whether to measure how fast the original and the graph answer.
+        report: Where the report goes, or None for none.
         overwrite: Whether a file that mlship did not write may be replaced.
     """
 
@@ -44,6 +45,7 @@ class ExportJob:
     precision: Precision = "auto"
     limits: Limits = field(default_factory=Limits)
     measure: bool = False
+    report: Path | None = None
     overwrite: bool = False
 
 

@@ -112,7 +112,7 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
     Raises:
         NotConvertible: A label differs, or a number by more than the tolerance.
     """
-    largest = 0.0
+    largest, worst = 0.0, None
     tolerance = bar.tolerance
     single = bar.precision == "float32"
     held = {name: kind for name, kind in kinds.items() if not (single and name in _KNIFE_EDGE)}
@@ -120,7 +120,8 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
         found = difference(original.outputs, kind.answers, session.predict(kind.inputs), kind.rows)
         if not found.within(tolerance):
             raise _not_equal(name, found, tolerance)
-        largest = max(largest, found.largest)
+        if found.largest > largest:
+            largest, worst = found.largest, f"{found.column} in rows of the kind '{name}'"
     return Proof(
         rows={name: kind.rows for name, kind in held.items()},
         labels_agree=1.0,
@@ -128,6 +129,7 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
         tolerance=max(EXACT, tolerance if largest > EXACT else 0.0),
         precision="float32" if single else "float64",
         rung="exact" if largest <= EXACT else "tolerance",
+        worst=worst,
     )
 
 

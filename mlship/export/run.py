@@ -25,10 +25,12 @@ from mlship.export.probe import probed_columns
 from mlship.export.rows import first_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
+from mlship.export.summary import document_of
 from mlship.files import write_atomic
 from mlship.model.artifact import Card, read_artifact, sign
 from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.signature import NULL_TOKENS, Column, Signature
+from mlship.report.document import check_report, write_report
 
 _SAVED_AS = (".pkl", ".pickle", ".joblib", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
 _OUT_OF_MEMORY = re.compile("bad_alloc|bad allocation|allocate memory", re.IGNORECASE)  # as onnxruntime says it
@@ -43,10 +45,12 @@ def run_export(job: ExportJob) -> ExportReport:
         InputRefused: The sample cannot be read.
         ModelRefused: The model file is untrusted, damaged or of another version.
         NotConvertible: No graph could be proven equal; nothing was written.
-        OutputFailed: The artifact could not be written.
+        OutputFailed: The artifact or the report could not be written.
     """
     output = job.output or Path(f"{_stem(job.model)}.onnx")
     _check_output(output, job)
+    if job.report is not None:
+        check_report(job.report)
     loaded = load_model(job.model)
     with bounded(job.limits):
         made = _made(job, loaded)
@@ -55,7 +59,10 @@ def run_export(job: ExportJob) -> ExportReport:
     if artifact.card is None:
         raise MlshipError("The artifact just written has no metadata.")
     rejected = dict(made.sample.rejected) if made.sample else {}
-    return ExportReport(output, artifact.digest, len(made.data), artifact.card, rejected, made.speed)
+    report = ExportReport(output, artifact.digest, len(made.data), artifact.card, rejected, made.speed)
+    if job.report is not None:
+        write_report(job.report, document_of(report))
+    return report
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Proof:
         tolerance: The bound that `largest` had to keep.
         precision: Arithmetic of the graph, `float64` or `float32`.
         rung: Which way of converting passed: `exact` within 1e-12, `tolerance` within the user's bound.
+        worst: Output column and kind of rows in which `largest` was found, or None when nothing differed.
     """
 
     rows: dict[str, int]
@@ -61,6 +62,7 @@ class Proof:
     tolerance: float
     precision: str
     rung: str
+    worst: str | None = None
 
 
 @dataclass(frozen=True)
