@@ -163,7 +163,12 @@ class Expr:
 
     def _reduce(self, op: str, axis: int, *, keepdims: bool) -> Expr:
         axes = constant(self.graph, [axis], "int64")
-        return self.op(op, axes, keepdims=int(keepdims))
+        if op in ("ReduceMax", "ReduceMin") or axis == 0 or self.kind != "float64":
+            return self.op(op, axes, keepdims=int(keepdims))
+        # Of rows of an odd width onnxruntime 1.32 adds the numbers in an order that depends on where they lie in
+        # memory, unless another axis comes after.
+        last = constant(self.graph, [-1], "int64")
+        return self.op("Unsqueeze", last).op(op, axes, keepdims=int(keepdims)).op("Squeeze", last)
 
     def argmax(self) -> Expr:
         """The place of each row's first largest element, int64 [rows, 1]."""
