@@ -64,7 +64,7 @@ def asked_of(estimator: Any, row: Any) -> Asked:
 
 def _methods(estimator: Any, row: Any) -> list[AskedMethod]:
     if is_classifier(estimator):
-        return _classifier(estimator)
+        return _classifier(estimator, row)
     if hasattr(estimator, "predict"):
         targets = np.asarray(estimator.predict(row)).reshape(1, -1).shape[1]
         if is_regressor(estimator):
@@ -94,8 +94,10 @@ def _numbered(name: str, count: int, meaning: Meaning) -> tuple[Output, ...]:
     return tuple(_number(item, meaning) for item in names)
 
 
-def _classifier(estimator: Any) -> list[AskedMethod]:
+def _classifier(estimator: Any, row: Any) -> list[AskedMethod]:
     given = estimator.classes_
+    if not isinstance(given, list) and _is_multilabel(estimator, row):
+        return _labels(estimator, np.asarray(given))
     targets = [np.asarray(classes) for classes in given] if isinstance(given, list) else [np.asarray(given)]
     several = isinstance(given, list)
     marks = [f"_{index}" for index in range(len(targets))] if several else [""]
@@ -110,6 +112,23 @@ def _classifier(estimator: Any) -> list[AskedMethod]:
         two = not several and len(targets[0]) == 2
         names = ["score"] if two else _per_class("score", marks, targets)
         methods.append(AskedMethod("decision_function", tuple(_number(name, "score") for name in names)))
+    return methods
+
+
+def _is_multilabel(estimator: Any, row: Any) -> bool:
+    """Tell whether a classifier says of each of its classes whether a row has it: an indicator [rows, classes]."""
+    return len(np.shape(estimator.predict(row))) > 1
+
+
+def _labels(estimator: Any, classes: Array) -> list[AskedMethod]:
+    """What a classifier of many labels gives: of each 0 or 1, and a probability or a score."""
+    names = classes.tolist()
+    whether = tuple(Output(f"prediction_{name}", "int64", "label", "") for name in names)
+    methods = [AskedMethod("predict", whether, (np.array([0, 1]),) * len(names))]
+    further: tuple[tuple[Method, Meaning], ...] = (("predict_proba", "probability"), ("decision_function", "score"))
+    for method, what in further:
+        if hasattr(estimator, method):
+            return [*methods, AskedMethod(method, tuple(_number(f"{what}_{name}", what) for name in names))]
     return methods
 
 

@@ -62,7 +62,11 @@ class Original:
         """
         table = self._table(columns)
         with _quiet():
-            tables = [_dense(getattr(self.estimator, method.name)(table)) for method in self.asked.methods]
+            given = [getattr(self.estimator, method.name)(table) for method in self.asked.methods]
+        one = len(table) == 1
+        tables = [
+            _dense(part).reshape(1, -1) if one else _dense(part) for part in given
+        ]  # SparsePCA gives one row flat
         found = [part[:, index] for part in tables for index in range(part.shape[1])]
         if len(found) != len(self.outputs):
             raise NotConvertible(

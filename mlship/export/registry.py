@@ -23,7 +23,18 @@ _OWN = (
     "scalers",
     "imputer",
     "onehot",
+    "svm",
     "encoders",
+    "bins",
+    "rowwise",
+    "polynomials",
+    "powers",
+    "quantiles",
+    "splines",
+    "function",
+    "iterative",
+    "decomposition",
+    "neural",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {}
