@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
 
 from mlship.errors import MlshipError
 from mlship.export.graph.methods import Family, Methods
@@ -35,6 +34,16 @@ _OWN = (
     "iterative",
     "decomposition",
     "neural",
+    "multiclass",
+    "chains",
+    "calibration",
+    "delegates",
+    "selection",
+    "crossed",
+    "dummies",
+    "targets",
+    "approximation",
+    "clusters",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {}
@@ -85,22 +94,12 @@ def nearest(kind: type) -> str:
     for base in kind.__mro__[1:]:
         if methods_of(base) is not None:
             return f"{base.__name__}, which it derives from, is supported; or register a converter, see the README."
-    from sklearn.utils import get_tags  # of 1.6
+    from sklearn.base import ClassifierMixin, RegressorMixin
 
-    return _NEAREST.get(_type_of(kind, get_tags), _NEAREST[None])
-
-
-def _type_of(kind: type, get_tags: Callable[[Any], Any]) -> str | None:
-    try:
-        tags = get_tags(kind())
-    except Exception:  # noqa: BLE001  a class that needs arguments, or is no estimator at all
-        return "transformer" if hasattr(kind, "transform") else None
-    return "transformer" if tags.transformer_tags is not None else tags.estimator_type
-
-
-_NEAREST: dict[str | None, str] = {
-    "classifier": "HistGradientBoostingClassifier and LogisticRegression are supported.",
-    "regressor": "HistGradientBoostingRegressor and Ridge are supported.",
-    "transformer": "FunctionTransformer over a numpy function is supported; or register a converter, see the README.",
-    None: "Write it with scikit-learn's own estimators, or register a converter, see the README.",
-}
+    if issubclass(kind, ClassifierMixin):
+        return "HistGradientBoostingClassifier and LogisticRegression are supported."
+    if issubclass(kind, RegressorMixin):
+        return "HistGradientBoostingRegressor and Ridge are supported."
+    if hasattr(kind, "transform"):
+        return "FunctionTransformer over a numpy function is supported; or register a converter, see the README."
+    return "Write it with scikit-learn's own estimators, or register a converter, see the README."
