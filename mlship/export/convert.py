@@ -128,6 +128,8 @@ def _bound(tensor: str, outputs: Sequence[Output]) -> list[Output]:
 
 def _transformed(context: Context, table: Table, method: AskedMethod) -> list[Output]:
     """The columns of a transformer: one output of numbers, one of texts."""
+    if not table.width:
+        raise NotConvertible("The model gives no columns.", code="not_supported")
     found: dict[int, Output] = {}
     for text, tensor in ((False, "transform"), (True, "transform_texts")):
         places = [place for place, cell in enumerate(table.cells) if cell.text == text]
