@@ -63,6 +63,16 @@ def euclidean(x: Expr, points: Points) -> Expr:
     return squared_distances(x, points).sqrt()
 
 
+def differences(x: Expr, points: Points) -> Expr:
+    """Write scipy's cdist of sqeuclidean, which squares differences column by column; exact near a point."""
+
+    def part(row: Expr, point: Expr) -> Expr:
+        apart = row - point
+        return apart * apart
+
+    return _by_column(x, points, part)
+
+
 def manhattan(x: Expr, points: Points) -> Expr:
     """Write manhattan_distances: columns are added one after the other, as scipy's cdist adds them."""
     return _by_column(x, points, lambda row, point: (row - point).abs())

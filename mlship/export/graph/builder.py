@@ -94,21 +94,30 @@ class Graph:
         self._nodes.append(helper.make_node(op, list(inputs), list(names), domain=domain, **attributes))
         return names
 
-    def body(self, outputs: Sequence[tuple[str, str]], inputs: Sequence[tuple[str, str]], begin: int) -> Any:
+    def body(
+        self,
+        outputs: Sequence[tuple[str, str]],
+        inputs: Sequence[tuple[str, str]],
+        begin: int,
+        *,
+        scalars: Sequence[str] = (),
+    ) -> Any:
         """Cut the nodes added since `begin` out of the graph, as the body of a Loop, Scan or If.
 
         Args:
             outputs: Name and dtype of each of the body's outputs.
             inputs: Name and dtype of each of its inputs; constants of the graph are seen from within.
             begin: What `mark` returned before the first node of the body was added.
+            scalars: Names of the inputs that have no axes, as the first two of a Loop have to say.
         """
+        shapes: dict[str, list[int] | None] = {name: [] if name in scalars else None for name, _ in inputs}
         nodes = self._nodes[begin:]
         del self._nodes[begin:]
         self._known.pop()
         return helper.make_graph(
             nodes,
             self.name("body"),
-            [helper.make_tensor_value_info(name, ELEMENTS[dtype], None) for name, dtype in inputs],
+            [helper.make_tensor_value_info(name, ELEMENTS[dtype], shapes[name]) for name, dtype in inputs],
             [helper.make_tensor_value_info(name, ELEMENTS[dtype], None) for name, dtype in outputs],
         )
 

@@ -24,6 +24,7 @@ class Expr:
     """
 
     __hash__ = None  # type: ignore[assignment]  # an expression is compared in the graph, never here
+    __array_ufunc__ = None  # so that an array on the left leaves the operation to the expression on the right
 
     def __init__(self, graph: Graph, name: str, kind: Kind = "float64") -> None:
         self.graph = graph
