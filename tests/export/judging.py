@@ -53,7 +53,9 @@ def assert_never_wrong(folder: Path, model: Any, rows: Any) -> bool:
     return code == 0
 
 
-def assert_equal(folder: Path, model: Any, rows: Any, within: float = EXACT, *, text: bool = False) -> Coerced:
+def assert_equal(
+    folder: Path, model: Any, rows: Any, within: float = EXACT, *, text: bool = False, alone: bool = False
+) -> Coerced:
     """Compare an artifact with its original on rows of a frame or an array.
 
     Labels must be the same, of the same type; numbers may differ by a share of their column's largest. A row that
@@ -65,6 +67,7 @@ def assert_equal(folder: Path, model: Any, rows: Any, within: float = EXACT, *, 
         rows: The rows, as the original takes them.
         within: The share.
         text: Whether to read the rows as a CSV has them, and not as a typed table.
+        alone: Whether to ask the original for each row by itself.
     """
     session = opened(folder)
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
@@ -82,12 +85,21 @@ def assert_equal(folder: Path, model: Any, rows: Any, within: float = EXACT, *, 
         with pytest.raises(ValueError, match=r"."):
             answers_of(model, rows[row : row + 1])
     if read.accepted.any():
-        _compare(session, read, answers_of(model, rows[read.accepted]), within)
+        _compare(session, read, answers_of(model, rows[read.accepted], alone=alone), within)
     return read
 
 
-def answers_of(model: Any, rows: Any) -> list[Any]:
-    """Return the columns that the original answers, in the order of the artifact's outputs."""
+def answers_of(model: Any, rows: Any, *, alone: bool = False) -> list[Any]:
+    """Return the columns that the original answers, in the order of the artifact's outputs.
+
+    Args:
+        model: The original.
+        rows: What it is asked.
+        alone: Whether to ask for each row by itself, of models that answer a row by what stands beside it.
+    """
+    if alone:
+        parts = [answers_of(model, rows[row : row + 1]) for row in range(len(rows))]
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # unknown categories under `drop`, huge numbers
         tables = [_table(getattr(model, method)(rows)) for method in _methods(model)]
