@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from mlship.errors import NotConvertible
 
@@ -21,7 +22,7 @@ _KINDS = {"U": "string", "i": "int", "u": "int", "f": "float", "b": "bool"}
 
 def is_null(value: Any) -> bool:
     """Tell whether a category, a fill or a marker is null."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def of_categories(columns: Sequence[Any]) -> list[Saying | None]:
@@ -36,6 +37,21 @@ def of_categories(columns: Sequence[Any]) -> list[Saying | None]:
 def of_imputer(step: Any) -> list[Saying | None]:
     """Return what a SimpleImputer says of its columns."""
     return [partial(_of_imputer, step, value) for value in np.asarray(step.statistics_).tolist()]
+
+
+def of_marker(step: Any) -> list[Saying | None]:
+    """Return what a step that looks for missing values, without the dtype that it saw, says of its columns."""
+    return [partial(_of_marker, step)] * int(step.n_features_in_)
+
+
+def _of_marker(step: Any, draft: Draft) -> Draft:
+    marker = None if is_null(step.missing_values) else step.missing_values
+    return replace(
+        draft,
+        kind="string" if isinstance(marker, str) else draft.kind,
+        marker=draft.marker if marker is None else marker,
+        none=draft.none or step.missing_values is None,
+    )
 
 
 def _of_imputer(step: Any, fill: Any, draft: Draft) -> Draft:

@@ -1,7 +1,8 @@
-"""SimpleImputer, exact in double precision and on strings, with its indicator columns."""
+"""SimpleImputer, exact in double precision and on texts, with its indicator columns."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -26,52 +27,77 @@ def flagged_columns(model: SimpleImputer) -> list[int]:
     return list(map(int, model.indicator_.features_)) if model.add_indicator else []
 
 
+def is_missing(wanted: Any, value: Expr) -> Expr:
+    """Return a mask [rows, columns] of what an imputer takes for missing.
+
+    Args:
+        wanted: Its `missing_values`.
+        value: Columns of one kind, texts or numbers.
+    """
+    if value.kind == "string":
+        if not is_null(wanted) and not isinstance(wanted, str):
+            return value.equals(NULL_TEXT) & ~value.equals(NULL_TEXT)  # no text is a number
+        return value.equals(NULL_TEXT if is_null(wanted) else wanted)
+    if isinstance(wanted, str):
+        return value.isnan() & ~value.isnan()
+    return value.isnan() if is_null(wanted) else value.equals(float(wanted))
+
+
+def missing_flags(wanted: Any, table: Table) -> Table:
+    """Return a column of zeros and ones for each column of a table: whether it is missing."""
+    parts = [
+        Table.of(is_missing(wanted, part.texts() if part.text else part.numbers()).cast("float64"), part.width)
+        for part in _of_one_kind(table)
+    ]
+    return join(parts)
+
+
+def note_marker(ctx: Context, model: Any, table: Table) -> None:
+    """Note the number that an imputer takes for missing."""
+    wanted = model.missing_values
+    if not is_null(wanted) and not isinstance(wanted, str):
+        for column in range(table.width):
+            ctx.jumps(table, column, [float(wanted)])
+
+
+def _of_one_kind(table: Table) -> list[Table]:
+    """The table cut into neighbours that are all texts or all numbers."""
+    runs = groupby(range(table.width), key=lambda place: table.cells[place].text)
+    return [table.select(list(places)) for _, places in runs]
+
+
 def _transform(ctx: Context, model: SimpleImputer, table: Table) -> Table:
-    text = table.text
-    if text and model.add_indicator:
-        raise ctx.refusal("SimpleImputer with add_indicator on strings is not supported")
-    _note(ctx, model, table)
+    note_marker(ctx, model, table)
+    for column, value in enumerate(model.statistics_.tolist()):
+        if not isinstance(value, str) and not is_null(value):
+            ctx.typical(table, column, [float(value)])
     kept = kept_columns(model)
-    taken = table.select(kept)
     if not kept:
         raise ctx.refusal("SimpleImputer that keeps no column is not supported")
-    value = taken.texts() if text else taken.numbers()
-    filled = where(_is_missing(model, value), _fills(ctx, model, kept, text=text), value)
-    out = Table.of(filled, len(kept), lanes=taken.lanes, sparse=table.sparse)
-    flagged = flagged_columns(model)
-    if not flagged:
-        return out
-    flags = _is_missing(model, table.select(flagged).numbers()).cast("float64")
-    return join([out, Table.of(flags, len(flagged))], sparse=table.sparse)
-
-
-def _note(ctx: Context, model: SimpleImputer, table: Table) -> None:
-    if table.text:
-        return
-    for column, value in enumerate(np.asarray(model.statistics_, dtype=np.float64).tolist()):
-        ctx.typical(table, column, [value])
-        if not is_null(model.missing_values):
-            ctx.jumps(table, column, [float(model.missing_values)])
-
-
-def _fills(ctx: Context, model: SimpleImputer, kept: list[int], *, text: bool) -> Any:
-    """What null is replaced by in the kept columns, [1, columns]."""
     values = model.statistics_[kept]
     if hasattr(model, "_fill_dtype"):  # from scikit-learn 1.7 on; a model fitted on float32 rounds its means to it
         values = values.astype(model._fill_dtype)
-    if not text:
-        return values.astype(np.float64).reshape(1, -1)
-    if not all(isinstance(value, str) for value in values.tolist()):
-        raise ctx.refusal("SimpleImputer that fills texts with numbers is not supported")
-    return values.astype(object).reshape(1, -1)
+    parts, begin = [], 0
+    for part in _of_one_kind(table.select(kept)):
+        parts.append(_filled(ctx, model, part, values[begin : begin + part.width]))
+        begin += part.width
+    flags = missing_flags(model.missing_values, table.select(flagged_columns(model)))
+    return join([*parts, flags], sparse=table.sparse)
 
 
-def _is_missing(model: SimpleImputer, value: Expr) -> Expr:
-    """A mask [rows, columns] of what the imputer replaces."""
-    wanted = model.missing_values
-    if value.kind == "string":
-        return value.equals(NULL_TEXT if is_null(wanted) else wanted)
-    return value.isnan() if is_null(wanted) else value.equals(float(wanted))
+def _filled(ctx: Context, model: SimpleImputer, table: Table, fills: Any) -> Table:
+    """Columns of one kind with what is missing replaced."""
+    if any(isinstance(fill, str) != table.text for fill in fills.tolist() if not is_null(fill)):
+        raise ctx.refusal(
+            f"SimpleImputer that fills {'texts with numbers' if table.text else 'numbers with texts'} is not supported"
+        )
+    value = table.texts() if table.text else table.numbers()
+    if table.text:
+        fills = np.array([NULL_TEXT if is_null(fill) else fill for fill in fills.tolist()], dtype=object)
+    else:
+        fills = fills.astype(np.float64)
+    filled = where(is_missing(model.missing_values, value), fills.reshape(1, -1), value)
+    return Table.of(filled, table.width, lanes=table.lanes)
 
 
 def _passes(model: SimpleImputer) -> list[int | None]:
