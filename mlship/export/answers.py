@@ -98,21 +98,31 @@ def _classifier(estimator: Any, row: Any) -> list[AskedMethod]:
     given = estimator.classes_
     if not isinstance(given, list) and _is_multilabel(estimator, row):
         return _labels(estimator, np.asarray(given))
-    targets = [np.asarray(classes) for classes in given] if isinstance(given, list) else [np.asarray(given)]
     several = isinstance(given, list)
+    targets = [_as_predicted(np.asarray(classes), estimator, row) for classes in (given if several else [given])]
     marks = [f"_{index}" for index in range(len(targets))] if several else [""]
     labels = tuple(
         Output(f"prediction{mark}", _dtype(classes), "label", "") for mark, classes in zip(marks, targets, strict=True)
     )
     methods = [AskedMethod("predict", labels, tuple(targets))]
     if hasattr(estimator, "predict_proba"):
-        names = _per_class("probability", marks, targets)
+        one = several and not isinstance(estimator.predict_proba(row), list)  # of each target, as a chain gives it
+        names = _per_class("probability", marks, [classes[-1:] for classes in targets] if one else targets)
         methods.append(AskedMethod("predict_proba", tuple(_number(name, "probability") for name in names)))
     elif hasattr(estimator, "decision_function"):
-        two = not several and len(targets[0]) == 2
-        names = ["score"] if two else _per_class("score", marks, targets)
+        if several:
+            names = _per_class("score", marks, [classes[-1:] for classes in targets])
+        else:
+            names = ["score"] if len(targets[0]) == 2 else _per_class("score", marks, targets)
         methods.append(AskedMethod("decision_function", tuple(_number(name, "score") for name in names)))
     return methods
+
+
+def _as_predicted(classes: Array, estimator: Any, row: Any) -> Array:
+    """The classes as the estimator gives them: a chain gives floats for integers."""
+    if classes.dtype.kind not in "biu" or np.asarray(estimator.predict(row)).dtype.kind != "f":
+        return classes
+    return classes.astype(np.float64)
 
 
 def _is_multilabel(estimator: Any, row: Any) -> bool:
