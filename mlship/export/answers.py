@@ -10,6 +10,7 @@ from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
 from mlship.errors import NotConvertible
 from mlship.export.graph.methods import Method
+from mlship.export.registry import methods_of
 from mlship.model.signature import Meaning, Output, OutputDtype, duplicates
 from mlship.model.values.codes import Array
 
@@ -67,7 +68,8 @@ def _methods(estimator: Any, row: Any) -> list[AskedMethod]:
         return _classifier(estimator, row)
     if hasattr(estimator, "predict"):
         targets = np.asarray(estimator.predict(row)).reshape(1, -1).shape[1]
-        if is_regressor(estimator):
+        methods = methods_of(type(estimator))
+        if is_regressor(estimator) or (methods is not None and methods.numbers):
             return [AskedMethod("predict", _numbered("prediction", targets, "value"))]
         labels = AskedMethod("predict", (Output("prediction", "int64", "label", "predict"),))
         if is_outlier_detector(estimator):

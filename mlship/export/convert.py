@@ -33,6 +33,7 @@ class Converted:
         feeds: Name of the input that each column of the schema feeds, in order.
         outputs: The output columns, bound to the graph's outputs.
         anchors: What the estimators know of each column of the schema.
+        arithmetic: What it computes in, `float64` or `float32`.
     """
 
     graph: bytes
@@ -40,6 +41,7 @@ class Converted:
     feeds: tuple[str, ...]
     outputs: tuple[Output, ...]
     anchors: tuple[Anchor, ...]
+    arithmetic: str = "float64"
 
 
 def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision = "auto") -> Converted:
@@ -80,6 +82,7 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
         feeds,
         tuple(outputs),
         tuple(context.anchors.get(place, Anchor()) for place in range(len(schema.columns))),
+        "float32" if precision == "float32" else context.arithmetic,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mlship.errors import NotConvertible, UsageError
 from mlship.export.parts import (
@@ -39,6 +39,8 @@ class Draft:
         boxed: Whether the estimator was fitted on Python objects, and takes them only.
         none: Whether null was None in training, and not NaN.
         filled: Whether an imputer fills in NaN, which None is not.
+        category: Whether the estimator takes a column of pandas' category dtype: `closed` when only of the
+            categories of training, `open` when of any, empty when not.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Draft:
     boxed: bool = False
     none: bool = False
     filled: bool = False
+    category: Literal["", "open", "closed"] = ""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class Original:
             return columns[schema.columns[0].name]
         if schema.named:
             if all(
-                columns[draft.name].dtype == np.float64 and not (draft.none or draft.boxed) for draft in schema.columns
+                columns[draft.name].dtype == np.float64 and not (draft.none or draft.boxed or draft.category)
+                for draft in schema.columns
             ):
                 # as the dictionary below makes it, many times faster with thousands of columns
                 matrix = np.column_stack([columns[draft.name] for draft in schema.columns])
@@ -126,6 +127,12 @@ class Original:
 
 
 def _series(draft: Draft, values: Array) -> Any:
+    if draft.category:
+        known = list(draft.categories or ())
+        further = [value for value in dict.fromkeys(values.tolist()) if not pd.isna(value) and value not in known]
+        if further and draft.category == "closed":
+            raise ValueError(f"column {draft.name!r} holds a category that training did not")
+        return pd.Series(pd.Categorical(values, categories=known + further))
     return pd.Series(_with_null(draft, values), dtype=object if draft.boxed else values.dtype)
 
 

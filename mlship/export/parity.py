@@ -92,10 +92,12 @@ class Bar:
     Attributes:
         tolerance: The bound on a number's difference where it is not exact.
         precision: The arithmetic that the user asked for.
+        arithmetic: What the graph computes in.
     """
 
     tolerance: float
     precision: Precision = "auto"
+    arithmetic: str = "float64"
 
 
 def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: Bar) -> Proof:
@@ -127,7 +129,7 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
         labels_agree=1.0,
         largest=largest,
         tolerance=max(EXACT, tolerance if largest > EXACT else 0.0),
-        precision="float32" if single else "float64",
+        precision=bar.arithmetic,
         rung="exact" if largest <= EXACT else "tolerance",
         worst=worst,
     )

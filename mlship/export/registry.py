@@ -49,7 +49,7 @@ _OWN = (
     "clusters",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
-_OTHERS: dict[str, str] = {}
+_OTHERS: dict[str, str] = {"xgboost": "xgboost"}
 """Modules of `mlship.export.converters` for other libraries, by the library's import name: each is imported only when
 a model of that library is there, and so the library is too."""
 

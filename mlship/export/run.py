@@ -14,7 +14,7 @@ from mlship import __version__
 from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden
-from mlship.export.convert import convert
+from mlship.export.convert import Converted, convert
 from mlship.export.graph.context import Anchor
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, ExportReport
@@ -91,7 +91,7 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
     card = _card(job, loaded, signature, sample)
-    data, session = _proven(converted.graph, card, original, kinds, job)
+    data, session = _proven(converted, card, original, kinds, job)
     return _Made(data, sample, measured(original, session, kinds) if job.measure else {})
 
 
@@ -105,13 +105,14 @@ def _most_rows(graph: bytes, original: Original, columns: Sequence[Column], anch
 
 
 def _proven(
-    graph: bytes, card: Card, original: Original, kinds: dict[str, Kind], job: ExportJob
+    converted: Converted, card: Card, original: Original, kinds: dict[str, Kind], job: ExportJob
 ) -> tuple[bytes, Session]:
     """The signed artifact; what is compared is what was signed, opened as every other path opens it."""
+    graph, bar = converted.graph, Bar(job.tolerance, job.precision, converted.arithmetic)
     try:
         session = open_session(SessionSpec(sign(graph, card)))
         plan = row_plan(session, kinds)
-        proof = prove(with_plan(session, plan), original, kinds, Bar(job.tolerance, job.precision))
+        proof = prove(with_plan(session, plan), original, kinds, bar)
         golden = choose_golden(original, card.signature.inputs, kinds, proof)
         data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
         # replays the golden rows: a file that would refuse itself is never written

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mlship.errors import NotConvertible
 from mlship.export.graph.builder import Graph
@@ -44,6 +44,7 @@ class Context:
     Attributes:
         anchors: What the estimators said of the input columns, by their place in the schema.
         failed: Path of the innermost step whose conversion raised, or an empty text.
+        arithmetic: What the model computes in: `float32` once an estimator says that it does.
     """
 
     def __init__(self, graph: Graph, precision: Precision = "auto") -> None:
@@ -51,6 +52,7 @@ class Context:
         self.precision: Precision = precision
         self.anchors: dict[int, Anchor] = {}
         self.failed: str = ""  # the innermost step that an exception left
+        self.arithmetic: Literal["float32", "float64"] = "float64"
         self._path: list[str] = []
         self._done: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
