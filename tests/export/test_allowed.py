@@ -28,7 +28,9 @@ PACKAGES = {"builtins", "collections", "joblib", "numpy", "scipy", "sklearn"}
 PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 OLD_NAMES = {"long": "int", "unicode": "str", "xrange": "range"}
 HELD_FUNCTIONS = {
+    "numpy clip",
     "numpy mean",
+    "pandas NA",
     "scipy._lib.array_api_compat.numpy._aliases asarray",
     "sklearn.cluster._kmeans _kmeans_single_lloyd",
     "sklearn.feature_selection._univariate_selection f_classif",
