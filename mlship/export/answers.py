@@ -108,8 +108,8 @@ def _classifier(estimator: Any, row: Any) -> list[AskedMethod]:
     )
     methods = [AskedMethod("predict", labels, tuple(targets))]
     if hasattr(estimator, "predict_proba"):
-        one = several and not isinstance(estimator.predict_proba(row), list)  # of each target, as a chain gives it
-        names = _per_class("probability", marks, [classes[-1:] for classes in targets] if one else targets)
+        last = several and not isinstance(estimator.predict_proba(row), list)  # of each target, as a chain gives it
+        names = _per_class("probability", marks, [classes[-1:] for classes in targets] if last else targets)
         methods.append(AskedMethod("predict_proba", tuple(_number(name, "probability") for name in names)))
     elif hasattr(estimator, "decision_function"):
         if several:

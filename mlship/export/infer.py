@@ -129,6 +129,9 @@ def _width(estimator: Any) -> int:
         width = getattr(item, "n_features_in_", None)
         if width is not None:
             return int(width)
+        methods = methods_of(type(item))
+        if methods is not None and methods.width is not None:
+            return methods.width
     raise NotConvertible(
         f"{type(estimator).__name__} does not say how many columns it was fitted on.", code="unknown_columns"
     )

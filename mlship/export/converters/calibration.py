@@ -134,5 +134,5 @@ def _inner(model: CalibratedClassifierCV) -> list[Any]:
 
 CONVERTERS: Family = {
     CalibratedClassifierCV: Methods(predict=_most_probable, predict_proba=_calibrated, inner=_inner),
-    IsotonicRegression: Methods(predict=_isotonic_answer, transform=_isotonic_transform),
+    IsotonicRegression: Methods(predict=_isotonic_answer, transform=_isotonic_transform, width=1),
 }

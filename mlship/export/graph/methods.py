@@ -48,6 +48,7 @@ class Methods:
         inner: Gives the fitted estimators within that are given the same table as the estimator itself.
         passes: Gives for each column that comes out of `transform` the place of the column taken that it is the
             same as, or None; when not given, no column is known to pass.
+        width: How many columns it takes, for a class whose estimators do not say.
         numbers: Whether `predict` gives numbers although scikit-learn knows the class for no regressor.
     """
 
@@ -59,6 +60,7 @@ class Methods:
     tells: Callable[[Any], Sequence[Saying | None]] | None = None
     inner: Callable[[Any], Sequence[Any]] | None = None
     passes: Callable[[Any], Sequence[int | None]] | None = None
+    width: int | None = None
     numbers: bool = False
 
 
