@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
-from mlship.errors import MlshipError
+from mlship.errors import NotConvertible
 from mlship.export.graph.methods import Family, Methods
 
 GROUP = "mlship.converters"
@@ -23,6 +24,8 @@ _OWN = (
     "imputer",
     "onehot",
     "svm",
+    "gaussian_process",
+    "kernel_machines",
     "mixture",
     "discriminant",
     "naive_bayes",
@@ -47,6 +50,7 @@ _OWN = (
     "targets",
     "approximation",
     "clusters",
+    "text",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {"xgboost": "xgboost"}
@@ -58,7 +62,7 @@ def methods_of(kind: type) -> Methods | None:
     """Return how a class is converted, or None when it is not; what users plug in comes first.
 
     Raises:
-        MlshipError: A plugged-in mapping cannot be loaded.
+        NotConvertible: A plugged-in mapping cannot be loaded.
     """
     library = kind.__module__.partition(".")[0]
     others = _module(_OTHERS[library]) if library in _OTHERS else {}
@@ -82,14 +86,22 @@ def _plugged() -> Family:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:
             given: Family | Callable[[], Family] = entry.load()
-            found.update(given() if callable(given) else given)
+            found.update(_checked(given() if callable(given) else given))
         except Exception as error:
-            raise MlshipError(
+            raise NotConvertible(
                 f"The converters '{entry.name} = {entry.value}' cannot be loaded: {type(error).__name__}: {error}",
                 hint="Mend or uninstall the package that registers them.",
                 code="bad_converters",
             ) from error
     return found
+
+
+def _checked(given: Any) -> Family:
+    family: dict[Any, Any] = dict(given)
+    for kind, methods in family.items():
+        if not isinstance(kind, type) or not isinstance(methods, Methods):
+            raise TypeError(f"{kind!r}: {methods!r} is no class with its Methods")
+    return family
 
 
 def nearest(kind: type) -> str:
