@@ -53,7 +53,7 @@ _OWN = (
     "text",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
-_OTHERS: dict[str, str] = {"xgboost": "xgboost"}
+_OTHERS: dict[str, str] = {"lightgbm": "lightgbm", "xgboost": "xgboost"}
 """Modules of `mlship.export.converters` for other libraries, by the library's import name: each is imported only when
 a model of that library is there, and so the library is too."""
 
