@@ -27,10 +27,12 @@ class Anchor:
     Attributes:
         values: Typical values, such as a mean and what lies around it.
         thresholds: Values at which an answer jumps.
+        texts: Typical texts.
     """
 
     values: list[float] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 class Context:
@@ -133,7 +135,8 @@ class Context:
         return error
 
     def _placed(self, error: NotConvertible, model: Any) -> NotConvertible:
-        placed = self.refusal(f"{type(model).__name__}: {error.message.rstrip('.')}", hint=error.hint)
+        what, name = error.message.rstrip("."), type(model).__name__
+        placed = self.refusal(what if what.startswith(name) else f"{name}: {what}", hint=error.hint)
         placed.code = error.code
         return placed
 
@@ -146,6 +149,12 @@ class Context:
         lane = table.lanes[column]
         if lane is not None:
             self._anchor(lane.column).values += [lane.back(float(value)) for value in values]
+
+    def texts(self, table: Table, column: int, values: Iterable[str]) -> None:
+        """Note typical texts that an estimator knows of a column of its table."""
+        lane = table.lanes[column]
+        if lane is not None:
+            self._anchor(lane.column).texts += values
 
     def jumps(self, table: Table, column: int, values: Iterable[float]) -> None:
         """Note values of a column of a table at which an answer jumps, such as thresholds, as the estimator sees them.
