@@ -36,7 +36,7 @@ def _transform(ctx: Context, model: PowerTransformer, table: Table) -> Table:
     )
     raised = expm1(grown * signed) / signed
     if flat_upper.any() or flat_lower.any():
-        flat = where(positive, ctx.constant(flat_upper, "bool"), ctx.constant(flat_lower, "bool"))
+        flat = (positive & ctx.constant(flat_upper, "bool")) | (~positive & ctx.constant(flat_lower, "bool"))
         raised = where(flat, grown, raised)
     value = where(positive, raised, -raised)
     out = Table.of(value, table.width)

@@ -95,7 +95,9 @@ def test_target_encoder(tmp_path: Path, target: str, null: bool) -> None:
 def test_inside_of_pipelines(tmp_path: Path, encoder: Any) -> None:
     """Encoders stand behind imputers and in front of anything."""
     texts = make_pipeline(SimpleImputer(strategy="most_frequent"), encoder)
-    columns = ColumnTransformer([("t", texts, ["city", "word"]), ("o", OneHotEncoder(), ["k"])], remainder="passthrough")
+    columns = ColumnTransformer(
+        [("t", texts, ["city", "word"]), ("o", OneHotEncoder(), ["k"])], remainder="passthrough"
+    )
     names = ["city", "word", "k", "half", "a", "c"]
     trained, fresh = with_holes(TRAINED, ["city"], 3)[names], with_holes(FRESH, ["city"], 4)[names]
     fitted = make_pipeline(columns, LogisticRegression(max_iter=5000)).fit(trained, KINDS)
