@@ -64,7 +64,8 @@ def _gaussian_logs(model: Any, rows: Expr) -> Expr:
         found = squares - 2.0 * (rows @ means.T.copy() * precise)
         found = found + (rows * rows).sum() * precise
         sizes = columns * np.log(roots)
-    return -0.5 * (columns * math.log(2 * math.pi) + found) + sizes
+    logs: Expr = -0.5 * (columns * math.log(2 * math.pi) + found) + sizes
+    return logs
 
 
 def _note(ctx: Context, model: Any, table: Table) -> None:

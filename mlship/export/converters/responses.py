@@ -31,11 +31,10 @@ def response(ctx: Context, model: Any, methods: Sequence[Method], table: Table, 
     if method is None:
         raise ctx.refusal(f"{step}: {type(model).__name__} has none of {', '.join(methods)}")
     value = ctx.answer(model, method, table, step)
-    if is_classifier(model):
-        if method == "predict":
-            value = class_values(ctx, value, model.classes_)
-        elif method == "predict_proba" and len(model.classes_) == 2:
-            value = value.columns([1])
+    if method == "predict_proba" and len(model.classes_) == 2:  # also of what is no classifier by its tags
+        value = value.columns([1])
+    elif method == "predict" and is_classifier(model):
+        value = class_values(ctx, value, model.classes_)
     return value, method
 
 
