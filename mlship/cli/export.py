@@ -26,6 +26,9 @@ def export(
     precision: given.Arithmetic = "auto",
     time_limit: given.TimeLimit = 1800.0,
     memory_limit: given.MemoryLimit = None,
+    trust: given.Trust = None,
+    python_path: given.PythonPath = None,
+    allow_version_mismatch: given.AllowMismatch = False,
     name: given.Name = None,
     model_version: given.ModelVersion = None,
     label: given.Label = None,
@@ -40,6 +43,7 @@ def export(
     console.configure(quiet=quiet, verbose=verbose, json=json)
     from mlship.export.job import ExportJob
     from mlship.export.limits import Limits
+    from mlship.export.loading import Loading
     from mlship.export.run import run_export
 
     job = ExportJob(
@@ -54,6 +58,7 @@ def export(
         tolerance=tolerance,
         precision=precision,
         limits=Limits(time_limit, parse_size(memory_limit, "--memory-limit") if memory_limit is not None else None),
+        loading=Loading(tuple(trust or ()), tuple(python_path or ()), allow_version_mismatch),
         measure=not quiet or report is not None,
         report=report,
         overwrite=overwrite,

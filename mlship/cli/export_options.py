@@ -9,7 +9,7 @@ import typer
 
 Precision = Literal["auto", "float32", "float64"]
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle or joblib.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle, joblib or skops, or MLflow's folder.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="The artifact; else ./<stem>.onnx.")
 ]
@@ -36,6 +36,17 @@ TimeLimit = Annotated[
 MemoryLimit = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="Memory that they may take, such as 4GiB; else all of the machine's."),
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE.NAME", help="A class or function of your own that the file holds; may be repeated."),
+]
+PythonPath = Annotated[
+    list[Path] | None, typer.Option(metavar="DIR", help="Where modules of your own lie; may be repeated.")
+]
+AllowMismatch = Annotated[
+    bool,
+    typer.Option("--allow-version-mismatch", help="Load a model of another version of scikit-learn; the file says so."),
 ]
 Name = Annotated[str | None, typer.Option(metavar="N", help="Name of the model; else the file's stem.")]
 ModelVersion = Annotated[

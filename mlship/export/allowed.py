@@ -7,6 +7,7 @@ marks the few reconstructors that a file may call with arguments of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -23,11 +24,17 @@ def _entry(line: str) -> tuple[tuple[str, str], bool]:
     return (module, name), call == ["call"]
 
 
-def is_allowed(module: str, name: str) -> bool:
-    """Tell whether a model file may import a name; one with a dot, which walks attributes, never."""
-    return "." not in name and (module, name) in allowed_names()
+def is_allowed(module: str, name: str, trust: Sequence[str] = ()) -> bool:
+    """Tell whether a model file may import a name; one with a dot, which walks attributes, never.
+
+    Args:
+        module: Where it is.
+        name: What it is called there.
+        trust: What the user allows besides, each `module.name` in full.
+    """
+    return "." not in name and ((module, name) in allowed_names() or f"{module}.{name}" in trust)
 
 
 def is_callable(module: str, name: str) -> bool:
-    """Tell whether a model file may call a name with arguments of its own."""
+    """Tell whether a model file may call a name of the list with arguments of its own."""
     return allowed_names().get((module, name), False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlship.export.limits import Limits
+from mlship.export.loading import Loading
 from mlship.export.precision import Precision
 from mlship.export.speed import Speed
 from mlship.model.artifact import Card
@@ -28,6 +29,7 @@ class ExportJob:
         tolerance: Bound on a number's difference where it cannot be exact.
         precision: Arithmetic of the graph: `auto`, `float32` or `float64`.
         limits: What conversion and proof may take.
+        loading: How the model file is to be loaded.
         measure: Whether to measure how fast the original and the graph answer.
         report: Where the report goes, or None for none.
         overwrite: Whether a file that mlship did not write may be replaced.
@@ -44,6 +46,7 @@ class ExportJob:
     tolerance: float = 1e-6
     precision: Precision = "auto"
     limits: Limits = field(default_factory=Limits)
+    loading: Loading = field(default_factory=Loading)
     measure: bool = False
     report: Path | None = None
     overwrite: bool = False

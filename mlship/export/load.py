@@ -1,62 +1,86 @@
 """Reading a fitted model from its file without running what the file says.
 
-A pickle is a program. Its imports pass through an exact allow-list, so that a file which asks for
-anything else is refused before that thing is even imported.
+A pickle is a program. What it would import is listed first, and has to be in an exact allow-list; then it is loaded in
+a child process that has limits; then here. Each kind of file has its reader, in one table.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import warnings
-from dataclasses import dataclass
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from mlship.errors import ModelRefused, UsageError
-from mlship.export.sniff import looks_like, unpacked
-from mlship.export.unpickler import Forbidden, ModelUnpickler
+from mlship.export.child import rehearse
+from mlship.export.loading import Loaded, Loading, Source
+from mlship.export.mlflow import is_mlflow, model_file
+from mlship.export.pickled import read_pickle
+from mlship.export.skops_file import is_skops, read_skops
+from mlship.export.versions import check_versions
 
 _WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
-_LONGEST_NAME = 200
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A model that was read.
-
-    Attributes:
-        estimator: The fitted estimator.
-        digest: sha256 of the file, 64 hexadecimal digits.
-        kind: How it was saved, such as `pickle`.
-    """
-
-    estimator: Any
-    digest: str
-    kind: str
+class _Kind(NamedTuple):
+    is_it: Callable[[Source], bool]
+    read: Callable[[Source, Loading], Loaded]
 
 
-def load_model(path: Path) -> Loaded:
-    """Read a fitted estimator.
+_KINDS = (
+    _Kind(is_skops, read_skops),
+    _Kind(lambda _source: True, read_pickle),
+)
+"""What files there are, the first that it is decides; a pickle has no mark of its own, so it comes last."""
+
+
+def load_model(path: Path, loading: Loading | None = None) -> Loaded:
+    """Read a fitted estimator from a file, or from a folder that MLflow wrote.
+
+    Args:
+        path: The file or the folder.
+        loading: What the user allows; nothing besides the allow-list by default.
 
     Raises:
         UsageError: There is no such file.
-        ModelRefused: It is no pickle, imports what is not allowed, is damaged, was saved by another
+        ModelRefused: It is no model file, imports what is not allowed, is damaged, hits a limit, was saved by another
             major.minor version of scikit-learn, holds no estimator or an unfitted one.
+        DependencyMissing: The library that it needs is not installed.
     """
-    data = _read(path)
-    name = f"'{path}'"
-    raw = unpacked(data, name)
-    look = looks_like(raw)
-    if look is not None:
-        raise ModelRefused(f"{name} is not a model file: it looks like {look}; {_WANTED}.", code="not_a_model")
-    estimator = _unpickle(raw, name)
-    _check_estimator(estimator, name)
-    kind = "joblib" if raw is not data or b"NumpyArrayWrapper" in raw else "pickle"
-    return Loaded(estimator, hashlib.sha256(data).hexdigest(), kind)
+    loading = loading or Loading()
+    file, said = model_file(path) if is_mlflow(path) else (path, None)
+    source = Source(file, _read(file), path)
+    check_versions([said] if said else [], source, allow=loading.allow_version_mismatch)
+    read = next(kind.read for kind in _KINDS if kind.is_it(source))
+
+    def work() -> Loaded:
+        loaded = read(source, loading)
+        _check_estimator(loaded.estimator, source.name)
+        return loaded
+
+    with _importable(loading.python_path):
+        rehearse(work, source.name, len(source.data), loading.bounds)
+        return work()
+
+
+@contextlib.contextmanager
+def _importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Let Python find the user's own modules."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder '{folder}' to find modules in.", hint="Name one with --python-path.")
+    added = [str(folder.resolve()) for folder in folders]
+    sys.path[:0] = added
+    try:
+        yield
+    finally:
+        for entry in added:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(entry)
 
 
 def _read(path: Path) -> bytes:
@@ -70,63 +94,6 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"There is no model file '{path}'.", hint="ls shows what is here.", code="no_model") from None
     except OSError as error:
         raise UsageError(f"The model file '{path}' cannot be read: {error.strerror}.", code="no_model") from error
-
-
-def _unpickle(raw: bytes, name: str) -> Any:
-    stream = io.BytesIO(raw)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            estimator = ModelUnpickler(stream).load()
-            more = stream.tell() < len(raw)
-            if more:  # whoever reads on would run it: say what it asks for
-                ModelUnpickler(stream).load()
-        except Forbidden as refused:
-            raise _untrusted(name, refused) from None
-        except Exception as error:  # a damaged pickle can fail in any way that Python code can
-            versions = _versions(caught)
-            if versions:
-                raise _other_version(name, *versions) from error
-            raise ModelRefused(
-                f"{name} cannot be read as a pickle: {type(error).__name__}; {_WANTED}.",
-                hint="Copy or save the file again.",
-                code="damaged",
-            ) from error
-    versions = _versions(caught)
-    if versions:
-        raise _other_version(name, *versions)
-    if more:
-        raise ModelRefused(f"{name} holds more than one object; {_WANTED}.", code="not_a_model")
-    return estimator
-
-
-def _untrusted(name: str, refused: Forbidden) -> ModelRefused:
-    # the file chose the name: it may be of any length, and hold what moves a terminal's cursor
-    shown = "".join(letter if letter.isprintable() else "?" for letter in refused.what[:_LONGEST_NAME])
-    return ModelRefused(
-        f"{name} would {refused.verb} '{shown}', which is no part of a model that mlship knows. It was not run.",
-        hint="If you made this file, export a pipeline of scikit-learn's own steps. If not, do not load it.",
-        code="untrusted",
-    )
-
-
-def _versions(caught: list[warnings.WarningMessage]) -> tuple[str, str] | None:
-    """The versions of scikit-learn then and now, when they differ in major or minor."""
-    for item in caught:
-        if isinstance(item.message, InconsistentVersionWarning):
-            then = str(item.message.original_sklearn_version)
-            now = str(item.message.current_sklearn_version)
-            if then.split(".")[:2] != now.split(".")[:2]:
-                return then, now
-    return None
-
-
-def _other_version(name: str, then: str, now: str) -> ModelRefused:
-    return ModelRefused(
-        f"{name} was saved by scikit-learn {then}, and {now} is installed; its answers could differ.",
-        hint=f"pip install 'scikit-learn=={then}'",
-        code="other_version",
-    )
 
 
 def _check_estimator(estimator: Any, name: str) -> None:

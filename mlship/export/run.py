@@ -19,7 +19,8 @@ from mlship.export.graph.context import Anchor
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, ExportReport
 from mlship.export.limits import bounded
-from mlship.export.load import Loaded, load_model
+from mlship.export.load import load_model
+from mlship.export.loading import Loaded
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
 from mlship.export.probe import probed_columns
@@ -33,7 +34,7 @@ from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.signature import NULL_TOKENS, Column, Signature
 from mlship.report.document import check_report, write_report
 
-_SAVED_AS = (".pkl", ".pickle", ".joblib", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
+_SAVED_AS = (".pkl", ".pickle", ".joblib", ".skops", ".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib")
 _OUT_OF_MEMORY = re.compile("bad_alloc|bad allocation|allocate memory", re.IGNORECASE)  # as onnxruntime says it
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib", "onnx", "onnxruntime")
 
@@ -52,7 +53,7 @@ def run_export(job: ExportJob) -> ExportReport:
     _check_output(output, job)
     if job.report is not None:
         check_report(job.report)
-    loaded = load_model(job.model)
+    loaded = load_model(job.model, job.loading)
     with bounded(job.limits):
         made = _made(job, loaded)
     write_atomic(output, made.data)
@@ -203,8 +204,16 @@ def _card(job: ExportJob, loaded: Loaded, signature: Signature, sample: Sample |
                 "mlship": __version__,
                 **{library: version(library) for library in _LIBRARIES},
             },
+            **_mismatch(loaded),
         },
     )
+
+
+def _mismatch(loaded: Loaded) -> dict[str, Any]:
+    """What the artifact says of a model that another version of scikit-learn saved."""
+    if loaded.mismatch is None:
+        return {}
+    return {"version_mismatch": dict(zip(("then", "now"), loaded.mismatch, strict=True))}
 
 
 def _estimator_name(estimator: Any) -> str:

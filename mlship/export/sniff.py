@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable
@@ -21,37 +22,76 @@ _LOOKS: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (b"\x04\x22\x4d\x18", "an lz4 archive"),
 )
-_COMPRESSED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
-    (b"\x1f\x8b", gzip.decompress),
-    (b"BZh", bz2.decompress),
-    (b"\xfd7zXZ\x00", lzma.decompress),
-    (b"\x5d\x00\x00", lzma.decompress),
-    (b"\x78\x01", zlib.decompress),
-    (b"\x78\x5e", zlib.decompress),
-    (b"\x78\x9c", zlib.decompress),
-    (b"\x78\xda", zlib.decompress),
-)
 _TEXT_BYTES = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(0x20, 0x7F)) | set(range(0x80, 0x100)))
 _PROTO = 0x80  # the opcode with which every pickle of protocol 2 and later begins
 
 
-def unpacked(data: bytes, name: str) -> bytes:
+def _gunzipped(data: bytes, most: int) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        return stream.read(most)
+
+
+def _bunzipped(data: bytes, most: int) -> bytes:
+    with bz2.BZ2File(io.BytesIO(data)) as stream:
+        return stream.read(most)
+
+
+def _unxzed(data: bytes, most: int) -> bytes:
+    with lzma.LZMAFile(io.BytesIO(data)) as stream:
+        return stream.read(most)
+
+
+def _inflated(data: bytes, most: int) -> bytes:
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(data, most)
+    if len(raw) < most and not unpacker.eof:
+        raise EOFError("it ends too early")
+    return raw
+
+
+_COMPRESSED: tuple[tuple[bytes, Callable[[bytes, int], bytes]], ...] = (
+    (b"\x1f\x8b", _gunzipped),
+    (b"BZh", _bunzipped),
+    (b"\xfd7zXZ\x00", _unxzed),
+    (b"\x5d\x00\x00", _unxzed),
+    *((bytes([0x78, level]), _inflated) for level in (0x01, 0x5E, 0x9C, 0xDA)),
+)
+
+
+def unpacked(data: bytes, name: str, most: int) -> bytes:
     """Return the bytes of a file, decompressed when it is compressed in a way that joblib writes.
 
+    Args:
+        data: The file's bytes.
+        name: The file, quoted, for messages.
+        most: How many bytes it may unpack to.
+
     Raises:
-        ModelRefused: The compressed data is damaged.
+        ModelRefused: The compressed data is damaged, or unpacks to more.
     """
     for magic, decompress in _COMPRESSED:
         if data.startswith(magic):
             try:
-                return decompress(data)
+                raw = decompress(data, most + 1)
             except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
                 if looks_like(data) is not None:  # a text may begin as one of these does: "BZh", "x^"
                     return data
                 raise ModelRefused(
                     f"{name} is compressed and damaged: {error}.", hint="Copy the file again.", code="damaged"
                 ) from error
+            if len(raw) > most:
+                raise too_large(name, most)
+            return raw
     return data
+
+
+def too_large(name: str, most: int) -> ModelRefused:
+    """The refusal of a small file that unpacks to a large one."""
+    return ModelRefused(
+        f"{name} unpacks to more than {most // 2**20:,} MiB, which no model of its size does.",
+        hint="If it is sound, save it without compression.",
+        code="load_limit",
+    )
 
 
 def looks_like(data: bytes) -> str | None:

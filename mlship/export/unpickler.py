@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -44,18 +44,20 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
 
     Args:
         stream: The file's bytes, decompressed.
+        trust: Names that the file may import, call and change besides, each `module.name` in full.
     """
 
     dispatch: dict[int, Callable[[Any], None]] = NumpyUnpickler.dispatch.copy()
 
-    def __init__(self, stream: io.BytesIO) -> None:
+    def __init__(self, stream: io.BytesIO, trust: Sequence[str] = ()) -> None:
         super().__init__("", stream, ensure_native_byte_order=True)
+        self._trust = trust
         self._imported: dict[int, tuple[Any, str, str]] = {}  # by id; holding the object keeps its id its own
 
     def find_class(self, module: str, name: str) -> Any:
         """Import a name that is in the list."""
         module = _MISNAMED.get(module, module)
-        if not is_allowed(module, name):
+        if not is_allowed(module, name, self._trust):
             raise Forbidden("import", f"{module}.{name}")
         found = super().find_class(module, name)
         self._imported[id(found)] = (found, module, name)
@@ -65,6 +67,11 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         known = self._imported.get(id(thing))
         return None if known is None else known[1:]
 
+    def _is_trusted(self, thing: Any) -> bool:
+        """Tell whether a thing, which the file imported, is one that the user named."""
+        name = self._name_of(thing)
+        return name is not None and ".".join(name) in self._trust
+
     def _refuse(self, verb: str, thing: Any) -> NoReturn:
         name = self._name_of(thing)
         raise Forbidden(verb, ".".join(name) if name else type(thing).__name__)
@@ -73,16 +80,24 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         """Call a function or a class that may be called."""
         function, arguments = self.stack[-2:]
         name = self._name_of(function)
-        if name is None or not is_callable(*name) or not _sound_call(name[1], arguments):
+        known = name is not None and is_callable(*name) and _sound_call(name[1], arguments)
+        if not known and not self._is_trusted(function):
             self._refuse("call", function)
         NumpyUnpickler.dispatch[pickle.REDUCE[0]](self)
 
     def load_newobj(self) -> None:
         """Make an object of a class, without arguments; a named tuple has its items as arguments."""
         kind, arguments = self.stack[-2:]
-        if self._name_of(kind) is None or not isinstance(kind, type) or (arguments and not issubclass(kind, tuple)):
+        known = self._name_of(kind) is not None and isinstance(kind, type)
+        if not known or (arguments and not issubclass(kind, tuple) and not self._is_trusted(kind)):
             self._refuse("call", kind)
         NumpyUnpickler.dispatch[pickle.NEWOBJ[0]](self)
+
+    def load_newobj_ex(self) -> None:
+        """Make an object of a class that the user trusts, with arguments that have names; no other needs them."""
+        if not self._is_trusted(self.stack[-3]):
+            self._refuse("call", self.stack[-3])
+        NumpyUnpickler.dispatch[pickle.NEWOBJ_EX[0]](self)
 
     def load_build(self) -> None:
         """Give an object its state; an array's bytes follow it in the file."""
@@ -108,7 +123,7 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
             self._refuse("forge", wrapper)
         pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
         if state["dtype"].hasobject:
-            self.stack[-1] = ModelUnpickler(self.file_handle).load()
+            self.stack[-1] = ModelUnpickler(self.file_handle, self._trust).load()
         else:
             self.stack[-1] = wrapper.read_array(self, self.ensure_native_byte_order)
 
@@ -125,15 +140,16 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         """Put items into a container of Python's own; of anything else it would call a method."""
         thing = (self.metastack[-1] if at == 0 else self.stack)[-1 if at == 0 else at]
         exact = isinstance(thing, dict) if kind is dict else type(thing) is kind
-        if not exact:
+        if not exact and not self._is_trusted(type(thing)):
             self._refuse("change", thing)
         NumpyUnpickler.dispatch[opcode[0]](self)
 
     dispatch[pickle.REDUCE[0]] = load_reduce
     dispatch[pickle.NEWOBJ[0]] = load_newobj
+    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.INST[0]] = load_inst
-    for _opcode in (pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4):
+    for _opcode in (pickle.OBJ, pickle.EXT1, pickle.EXT2, pickle.EXT4):
         dispatch[_opcode[0]] = load_forbidden
     dispatch[pickle.APPEND[0]] = lambda self: self._load_into(list, pickle.APPEND, -2)
     dispatch[pickle.APPENDS[0]] = lambda self: self._load_into(list, pickle.APPENDS, 0)

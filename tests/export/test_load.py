@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sklearn
 from sklearn.linear_model import LinearRegression
 
 from mlship.cli.main import run
@@ -142,18 +141,6 @@ def test_the_attacks_are_real(tmp_path: Path) -> None:
     pickle.loads(attacks(str(marker))["protocol 2"])  # to see that it works
 
     assert marker.exists()
-
-
-def test_another_version_is_refused(tmp_path: Path) -> None:
-    """A model of another version of scikit-learn is refused with both versions and what to install."""
-    older = f"0{sklearn.__version__[1:]}"
-    saved = pickle.dumps(fitted())
-    (tmp_path / "model.pkl").write_bytes(saved.replace(sklearn.__version__.encode(), older.encode()))
-
-    with pytest.raises(MlshipError, match=f"saved by scikit-learn {older}, and {sklearn.__version__}") as refused:
-        load_model(tmp_path / "model.pkl")
-    assert refused.value.exit_code == 4
-    assert refused.value.hint == f"pip install 'scikit-learn=={older}'"
 
 
 @pytest.mark.parametrize(("thing", "text"), [(LinearRegression(), "has not been fitted"), ([1, 2], "of type list")])
