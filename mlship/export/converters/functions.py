@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from mlship.export.converters.error_function import erf
+from mlship.export.converters.trigonometry import cos, sin
 from mlship.export.graph.expr import Expr, where
 
 _FLAT = 22.0  # past it exp(-x) is less than half a unit in the last place of exp(x)
@@ -98,7 +100,7 @@ def _arctanh(x: Expr) -> Expr:
 
 
 def _tan(x: Expr) -> Expr:
-    return x.op("Sin") / x.op("Cos")
+    return sin(x) / cos(x)
 
 
 def _trunc(x: Expr) -> Expr:
@@ -140,7 +142,7 @@ FUNCTIONS: Mapping[Any, Callable[[Expr], Expr]] = {
     np.around: _operator("Round"),
     np.cbrt: cbrt,
     np.ceil: _operator("Ceil"),
-    np.cos: _operator("Cos"),
+    np.cos: cos,
     np.cosh: _cosh,
     np.deg2rad: lambda x: x * (math.pi / 180.0),
     np.degrees: lambda x: x * (180.0 / math.pi),
@@ -167,13 +169,14 @@ FUNCTIONS: Mapping[Any, Callable[[Expr], Expr]] = {
     np.rint: _operator("Round"),
     np.round: _operator("Round"),
     np.sign: _operator("Sign"),
-    np.sin: _operator("Sin"),
+    np.sin: sin,
     np.sinh: _sinh,
     np.sqrt: Expr.sqrt,
     np.square: lambda x: x * x,
     np.tan: _tan,
     np.tanh: _operator("Tanh"),
     np.trunc: _trunc,
+    special.erf: erf,
     special.exp2: lambda x: x.like(2.0) ** x,
     special.expit: expit,
     special.expm1: expm1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,12 +21,15 @@ from sklearn.preprocessing import (
 )
 
 from mlship.export.converters.calibration import interpolated
+from mlship.export.converters.error_function import erf
 from mlship.export.converters.functions import FUNCTIONS, JUMPING
 from mlship.export.graph.context import Context
 from mlship.export.graph.expr import Expr, concat, where
 from mlship.export.graph.methods import Family, Methods
 from mlship.export.graph.table import Table
 from mlship.export.parts import is_passthrough
+
+_BOUND = 1e-7  # sklearn.preprocessing._data.BOUNDS_THRESHOLD
 
 Inverse = Callable[[Context, Any, Expr], Expr]
 """Writes `inverse_transform` of a fitted transformer for float64 [rows, targets]."""
@@ -106,11 +110,16 @@ def _yeo_johnson(power: float, x: Expr) -> Expr:
 
 
 def _quantiles(ctx: Context, model: QuantileTransformer, value: Expr) -> Expr:
-    if model.output_distribution != "uniform":
-        raise ctx.refusal("the inverse of QuantileTransformer(output_distribution='normal') is not supported")
+    """QuantileTransformer._transform_col backwards: from a share, or the quantile of the normal distribution."""
     places, known = np.asarray(model.references_), np.asarray(model.quantiles_)
+    if model.output_distribution == "normal":
+        value = erf(value * math.sqrt(0.5)) * 0.5 + 0.5
     every = [known[:, at] for at in range(known.shape[1])]
-    return _by_column(value, [partial(_spread, ctx, places, quantiles) for quantiles in every])
+    found = _by_column(value, [partial(_spread, ctx, places, quantiles) for quantiles in every])
+    if model.output_distribution == "normal":
+        found = where(value + _BOUND > 1.0, known[-1:, :], found)
+        found = where(value - _BOUND < 0.0, known[:1, :], found)
+    return found
 
 
 def _spread(ctx: Context, places: Any, quantiles: Any, x: Expr) -> Expr:
