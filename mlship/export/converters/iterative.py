@@ -71,7 +71,11 @@ def _passes(model: Any) -> list[int | None]:
     return [*map(int, kept), *(None for _ in (model.indicator_.features_ if model.add_indicator else []))]
 
 
+def _none_passes(model: MissingIndicator) -> list[int | None]:
+    return [None] * int(model._n_features if model.features == "all" else len(model.features_))
+
+
 CONVERTERS: Family = {
     IterativeImputer: Methods(transform=_imputed, tells=of_marker, passes=_passes),
-    MissingIndicator: Methods(transform=_indicated, tells=of_marker),
+    MissingIndicator: Methods(transform=_indicated, tells=of_marker, passes=_none_passes),
 }
