@@ -83,7 +83,8 @@ def _steady(original: Original, columns: Sequence[Column], kind: Kind) -> NDArra
             values = kind.inputs[column.name]
             if column.dtype == "float64" and column.categories is None:
                 bound = column.limit if column.limit is not None else np.inf
-                nudged[column.name] = np.clip(values.astype(np.float64) * factor, -bound, bound)
+                low = column.low if column.low is not None else -bound
+                nudged[column.name] = np.clip(values.astype(np.float64) * factor, low, bound)
         moved = original.answers(nudged)
         for row in np.flatnonzero(steady).tolist():
             one = slice(row, row + 1)

@@ -5,7 +5,7 @@ What it refuses the signature must refuse, on every path and with a reason; what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from mlship.model.values.codes import Array
 # step above the largest float32 rounds to infinity.
 FLOAT32_LIMIT = float(np.nextafter(2.0**128 - 2.0**103, 0.0))
 _HUGE = 1e300
+_OVERFLOWING = 30  # past this exponent it is sums that overflow, a little sooner in some rows: one power is left free
 _MOST_ASKED = 32  # more columns than this are judged by as many of them
 UNSEEN = "\u00a1unseen\u00a1"
 """A category that no training data holds."""
@@ -59,12 +60,15 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
     infinite = _refusing(accepts, floats, np.inf) | _refusing(accepts, floats, -np.inf)
     huge = _refusing(accepts, floats, _HUGE)
     limits = _limits(accepts, [name for name in floats if name in huge])
+    deep = _refusing(accepts, [name for name in floats if name not in huge], -_HUGE)
+    lows = _lows(accepts, {name: typical[name] for name in floats if name in deep})
     return tuple(
         replace(
             column,
             nullable=column.name not in null,
             finite=column.name in infinite,
             limit=limits.get(column.name),
+            low=lows.get(column.name),
             unknown=column.name not in known,
             categories=_accepted(original, columns, column, typical) if column.name in known else column.categories,
         )
@@ -167,4 +171,34 @@ def _limit(accepts: Callable[[Row], bool], name: str) -> float:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if both(10.0**middle) else (low, middle)
-    return 10.0**low
+    return 10.0 ** (low - 1 if low > _OVERFLOWING else low)
+
+
+def _lows(accepts: Callable[[Row], bool], typical: Mapping[str, float]) -> dict[str, float]:
+    """The smallest number that each column accepts; of very many the one that a part of them agrees on."""
+    if not typical:
+        return {}
+    lows = {name: _low(accepts, name, typical[name]) for name in _some(list(typical))}
+    if len(set(lows.values())) == 1:
+        return dict.fromkeys(typical, next(iter(lows.values())))
+    return {name: lows[name] if name in lows else _low(accepts, name, typical[name]) for name in typical}
+
+
+def _low(accepts: Callable[[Row], bool], name: str, typical: float) -> float:
+    """The smallest number between one that is refused and one that is accepted, found to the last bit."""
+    below, above = _place(-_HUGE), _place(typical)
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (below, middle) if accepts({name: _number_at(middle)}) else (middle, above)
+    return _number_at(above)
+
+
+def _place(number: float) -> int:
+    """The place of a number among all of float64 in order, zero's being 0."""
+    bits = int(np.float64(abs(number)).view(np.int64))
+    return -bits if number < 0 else bits
+
+
+def _number_at(place: int) -> float:
+    size = float(np.int64(abs(place)).view(np.float64))
+    return -size if place < 0 else size

@@ -19,6 +19,9 @@ GROUP = "mlship.converters"
 _OWN = (
     "compose",
     "trees",
+    "gradient_boosting",
+    "histgb",
+    "isolation",
     "linear",
     "scalers",
     "imputer",
@@ -53,7 +56,7 @@ _OWN = (
     "text",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
-_OTHERS: dict[str, str] = {"lightgbm": "lightgbm", "xgboost": "xgboost"}
+_OTHERS: dict[str, str] = {"category_encoders": "category_encoders", "lightgbm": "lightgbm", "xgboost": "xgboost"}
 """Modules of `mlship.export.converters` for other libraries, by the library's import name: each is imported only when
 a model of that library is there, and so the library is too."""
 

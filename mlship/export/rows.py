@@ -152,10 +152,12 @@ def _draw(column: Column, anchor: Anchor, source: np.random.Generator, count: in
         known = as_columns([column], [{column.name: value} for value in column.categories or (None,)])[column.name]
         return known[source.integers(len(known), size=count)]
     if column.dtype in ("string", "category"):
-        return np.array(_TEXTS, dtype=object)[source.integers(len(_TEXTS), size=count)]
+        texts = np.array([*_TEXTS, *anchor.texts], dtype=object)
+        return texts[source.integers(len(texts), size=count)]
     if column.dtype == "bool":
         return source.integers(2, size=count).astype(np.float64)
-    return _numbers(anchor, source, count)
+    values = _numbers(anchor, source, count)
+    return values if column.low is None else np.maximum(values, column.low)
 
 
 def _numbers(anchor: Anchor, source: np.random.Generator, count: int) -> Any:
@@ -190,6 +192,8 @@ def _extremes(column: Column, anchor: Anchor) -> list[float]:
         values += [np.inf, -np.inf]
     if column.limit is not None:
         values = [value for value in (*values, column.limit, -column.limit) if not column.limit < abs(value) < np.inf]
+    if column.low is not None:
+        values = [value for value in (*values, column.low) if value >= column.low]
     return values
 
 
@@ -215,7 +219,7 @@ def _edges(columns: Sequence[Column], anchors: Sequence[Anchor]) -> list[Point]:
         if column.dtype == "float64" and (column.categories is None or column.unknown)
         for threshold in sorted({value for value in anchor.thresholds if np.isfinite(value)})
         for value in _neighbours(threshold)
-        if column.limit is None or abs(value) <= column.limit
+        if (column.limit is None or abs(value) <= column.limit) and (column.low is None or value >= column.low)
     ]
 
 

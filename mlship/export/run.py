@@ -12,6 +12,7 @@ from typing import Any
 
 from mlship import __version__
 from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
+from mlship.export.alone import settled
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden
 from mlship.export.convert import Converted, convert
@@ -113,7 +114,8 @@ def _proven(
     try:
         session = open_session(SessionSpec(sign(graph, card)))
         plan = row_plan(session, kinds)
-        proof = prove(with_plan(session, plan), original, kinds, bar)
+        kinds = settled(with_plan(session, plan), original, kinds, bar)
+        proof = prove(session, original, kinds, bar)
         golden = choose_golden(original, card.signature.inputs, kinds, proof)
         data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
         # replays the golden rows: a file that would refuse itself is never written

@@ -49,6 +49,8 @@ def _accepts(column: Any) -> tuple[str, str]:
         known = ", ".join(str(value) for value in column.categories[:5])
         more = "" if len(column.categories) <= 5 else f" and {len(column.categories) - 5} more"
         values = f"{known}{more}{'; others too' if column.unknown else '; no others'}"
+    elif column.low is not None:
+        values = f"from {column.low:.6g} on"
     elif column.limit is not None:
         values = f"up to {column.limit:.3g} in magnitude"
     elif column.finite:

@@ -49,6 +49,7 @@ class Column:
         nullable: Whether the model accepts null here.
         finite: Whether infinities are refused.
         limit: The largest magnitude accepted, or None.
+        low: The smallest number accepted, or None.
         exact: Whether the original saw numbers exactly, so that a number which the graph's tensor
             cannot hold must be refused.
         categories: The values seen in training, in the model's order, or None.
@@ -61,6 +62,7 @@ class Column:
     nullable: bool = True
     finite: bool = False
     limit: float | None = None
+    low: float | None = None
     exact: bool = False
     categories: tuple[Category, ...] | None = None
     unknown: bool = True

@@ -78,6 +78,7 @@ def _passes(column: Column, values: Sequence[Any] | Array, tensor_dtype: str) ->
         and not column.exact
         and (column.unknown or column.categories is None)
         and (column.limit is None or bool(np.abs(values).max(initial=0.0) <= column.limit))
+        and (column.low is None or not bool(np.less(values, column.low).any()))
         and not (column.finite and np.isinf(values).any())
     )
 
@@ -127,6 +128,8 @@ def _wrong_numbers(column: Column, values: Any, tensor_dtype: str) -> Iterable[t
     if column.limit is not None:
         magnitudes = np.abs(values.astype(np.float64))
         yield "out_of_range", (magnitudes > column.limit) & np.isfinite(magnitudes)
+    if column.low is not None:
+        yield "out_of_range", np.asarray((values < column.low) & np.isfinite(values))
     yield "out_of_range", _past_tensor(values, tensor_dtype)
     if column.exact:
         yield "precision_loss", _lost(values, tensor_dtype)

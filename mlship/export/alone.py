@@ -1,0 +1,77 @@
+"""What the original answers to a row alone, where rows beside it change its answer.
+
+Some estimators stop iterating by a rule over all rows of a call, and a product of matrices may round a row otherwise
+when there are more of them. The answer of record is the one to the row alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlship.export.original import Original
+from mlship.export.parity import Bar, Columns, Kind
+from mlship.model.compare import difference
+from mlship.model.session import Session
+from mlship.model.values.codes import Array
+
+_MOST_ALONE = 192  # rows of a kind that are asked one by one: each costs a whole call of the original
+
+
+def settled(session: Session, original: Original, kinds: Mapping[str, Kind], bar: Bar) -> dict[str, Kind]:
+    """Return the kinds with the answers to rows alone wherever the graph answers otherwise than the original did.
+
+    Args:
+        session: The graph.
+        original: The model.
+        kinds: Rows and the original's answers to all rows of a kind at once.
+        bar: What the proof has to reach.
+
+    Returns:
+        The kinds. One of which too many rows are answered otherwise is cut down to those that were asked alone.
+    """
+    found = {}
+    for name, kind in kinds.items():
+        answers = session.predict(kind.inputs)
+        whole = difference(original.outputs, kind.answers, answers, kind.rows)
+        found[name] = kind if whole.within(bar.tolerance) else _alone(original, kind, answers, bar)
+    return found
+
+
+def _alone(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Kind:
+    apart = _apart(original, kind, answers, bar)
+    if len(apart) > _MOST_ALONE:
+        apart = np.linspace(0, kind.rows - 1, _MOST_ALONE).astype(np.intp)
+        kind = _part(kind, apart)
+        apart = np.arange(kind.rows)
+    corrected = {name: values.copy() for name, values in kind.answers.items()}
+    for row in apart.tolist():
+        for name, values in original.answers(_rows(kind.inputs, slice(row, row + 1))).items():
+            corrected[name][row] = values[0]
+    return Kind(kind.inputs, corrected, kind.rows)
+
+
+def _apart(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Array:
+    """Places of the rows that are answered otherwise; a number may differ by a share of its column's largest."""
+    apart = np.zeros(kind.rows, dtype=np.bool_)
+    for output in original.outputs:
+        ours: Any = kind.answers[output.name]
+        theirs: Any = answers[output.name]
+        if output.meaning == "label" or output.dtype != "float64":
+            apart |= ours != theirs
+            continue
+        size = np.abs(ours[np.isfinite(ours)]).max(initial=0.0) or 1.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            near = np.abs(ours - theirs) <= bar.tolerance * size
+        apart |= ~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
+    return np.flatnonzero(apart)
+
+
+def _part(kind: Kind, rows: Array) -> Kind:
+    return Kind(_rows(kind.inputs, rows), _rows(kind.answers, rows), len(rows))
+
+
+def _rows(columns: Columns, rows: slice | Array) -> dict[str, Array]:
+    return {name: values[rows] for name, values in columns.items()}
