@@ -24,7 +24,7 @@ from mlship.export.load import load_model
 from mlship.export.loading import Loaded
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
-from mlship.export.probe import probed_columns
+from mlship.export.probe import FLOAT32_LIMIT, probed_columns
 from mlship.export.rows import ROWS_ALONE, first_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
@@ -84,7 +84,10 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     converted = convert(estimator, schema, original.asked, job.precision)
     anchors = converted.anchors
     drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
-    columns = tuple(replace(column, tensor=feed) for column, feed in zip(drafted, converted.feeds, strict=True))
+    columns = tuple(
+        replace(column, tensor=feed, limit=_limit(column, job))
+        for column, feed in zip(drafted, converted.feeds, strict=True)
+    )
     original.outputs = converted.outputs
     signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))
     signature.check()
@@ -95,6 +98,13 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     card = _card(job, loaded, signature, sample)
     data, session = _proven(converted, card, original, kinds, job)
     return _Made(data, sample, measured(original, session, kinds) if job.measure else {})
+
+
+def _limit(column: Column, job: ExportJob) -> float | None:
+    """The largest magnitude that a column may hold: a graph of float32 has no more than float32 has."""
+    if job.precision != "float32" or column.dtype != "float64":
+        return column.limit
+    return min(column.limit if column.limit is not None else FLOAT32_LIMIT, FLOAT32_LIMIT)
 
 
 def _most_rows(graph: bytes, original: Original, columns: Sequence[Column], anchors: Sequence[Anchor]) -> int:

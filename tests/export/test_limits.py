@@ -82,6 +82,7 @@ def test_single_precision_is_asked_for(tmp_path: Path) -> None:
     assert session.card.parity is not None
     assert (session.card.parity.precision, session.card.parity.rung) == ("float32", "tolerance")
     assert 1e-12 < session.card.parity.largest < 1e-3
+    assert all(column.limit is not None and column.limit < 2.0**128 for column in session.signature.inputs)
     assert_equal(tmp_path, model, table(300, 4)[["a", "b"]].fillna(0.0), within=1e-3)
 
 
