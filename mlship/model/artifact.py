@@ -3,7 +3,8 @@
 The metadata properties are named `mlship.*` and each holds JSON. `mlship.format` is one integer. It is
 raised, and this reader is kept for the older number with a test on a stored file, when a reader of the
 present format would misread a new file: when a key changes its meaning or form, or a new key must not be
-passed over. A new key that an old reader may ignore does not raise it.
+passed over. A new key that an old reader may ignore does not raise it. Format 2 added `low`, the smallest number that
+a column accepts, which a reader of format 1 would let pass.
 
 The digest is the sha256 of the file with the digest's own 64 characters taken as zeros; it says that the
 file is whole, not who made it.
@@ -23,7 +24,7 @@ from mlship.model.golden import Golden
 from mlship.model.plain import checked, from_plain
 from mlship.model.signature import Signature
 
-FORMAT = 1
+FORMAT = 2
 PREFIX = "mlship."
 _NO_DIGEST = "0" * 64
 _KNOWN_DOMAINS = frozenset(("", "ai.onnx", "ai.onnx.ml", "com.microsoft"))
@@ -232,7 +233,7 @@ def _read_card(metadata: dict[str, str], name: str) -> Card:
                 hint="pip install --upgrade mlship",
                 code="newer_format",
             )
-        if number != FORMAT:
+        if number < 1:
             raise ValueError(f"unknown format {number}")
         values["golden"] = None if values["golden"] is None else Golden.decode(values["golden"])
         values["signature"] = Signature.from_json(values["signature"])

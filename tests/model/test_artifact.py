@@ -42,7 +42,7 @@ def test_every_key_is_there_and_read_back() -> None:
     metadata = wire.read_header(data).metadata
     assert list(metadata) == [PREFIX + key for key in KEYS]
     assert all(isinstance(json.loads(text), object) for text in metadata.values())
-    assert json.loads(metadata["mlship.format"]) == FORMAT == 1
+    assert json.loads(metadata["mlship.format"]) == FORMAT == 2
     artifact = read_artifact(data)
     assert artifact.card is not None
     for entry in fields(Card):
@@ -93,11 +93,11 @@ def test_unknown_key_is_passed_over() -> None:
     assert read_artifact(with_value("advice", {"rows": 5})).card is not None
 
 
-@pytest.mark.parametrize("number", [2, 99, 10**30])
+@pytest.mark.parametrize("number", [3, 99, 10**30])
 def test_newer_format_is_refused_with_the_way_out(number: int) -> None:
     """A file of a newer format says which one, and how to get a newer mlship."""
     error = refused(with_value("format", number))
-    assert error.message == f"the model has the artifact format {number}; this mlship reads up to 1."
+    assert error.message == f"the model has the artifact format {number}; this mlship reads up to 2."
     assert (error.hint, error.code) == ("pip install --upgrade mlship", "newer_format")
 
 
