@@ -122,7 +122,6 @@ _REGRESSORS = (
     linear_model.MultiTaskLassoCV,
     linear_model.OrthogonalMatchingPursuit,
     linear_model.OrthogonalMatchingPursuitCV,
-    linear_model.PassiveAggressiveRegressor,
     linear_model.QuantileRegressor,
     linear_model.Ridge,
     linear_model.RidgeCV,
@@ -134,6 +133,13 @@ _SCORING = Methods(predict=_predict_class, decision_function=_scores)
 _RIDGE = Methods(predict=_ridge_class, decision_function=_scores)
 _LOGISTIC = Methods(predict=_predict_class, predict_proba=_logistic, decision_function=_scores)
 
+
+def _passive_aggressive() -> Family:
+    """Both, which scikit-learn 1.10 has no more."""
+    ways = {"PassiveAggressiveRegressor": Methods(predict=_scores), "PassiveAggressiveClassifier": _SCORING}
+    return {getattr(linear_model, name): ways[name] for name in ways if hasattr(linear_model, name)}
+
+
 CONVERTERS: Family = {
     **dict.fromkeys(_REGRESSORS, Methods(predict=_scores)),
     **dict.fromkeys(_GENERALISED, Methods(predict=_exponential_or_not)),
@@ -141,7 +147,7 @@ CONVERTERS: Family = {
     linear_model.LogisticRegressionCV: _LOGISTIC,
     linear_model.RidgeClassifier: _RIDGE,
     linear_model.RidgeClassifierCV: _RIDGE,
-    linear_model.PassiveAggressiveClassifier: _SCORING,
+    **_passive_aggressive(),
     linear_model.Perceptron: _SCORING,
     LinearSVC: _SCORING,
     linear_model.SGDClassifier: Methods(predict=_predict_class, predict_proba=_descended, decision_function=_scores),
