@@ -168,6 +168,8 @@ def _transformed(estimator: Any, row: Any) -> tuple[Output, ...]:
     values = np.asarray(given.toarray() if hasattr(given, "toarray") else given, dtype=object).reshape(1, -1)[0]
     try:
         names = [str(name) for name in estimator.get_feature_names_out()]
+        if len(names) != len(values):  # sparse codes with split_sign name half of what they give
+            raise ValueError
     except (AttributeError, NotImplementedError, ValueError):  # transformers need not name what they give
         names = [f"{type(estimator).__name__.lower()}{index}" for index in range(len(values))]
     return tuple(

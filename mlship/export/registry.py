@@ -22,6 +22,10 @@ _OWN = (
     "gradient_boosting",
     "histgb",
     "isolation",
+    "adaboost",
+    "bagging",
+    "voting",
+    "stacking",
     "linear",
     "scalers",
     "imputer",
@@ -54,6 +58,8 @@ _OWN = (
     "approximation",
     "clusters",
     "text",
+    "coding",
+    "pooling",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {"category_encoders": "category_encoders", "lightgbm": "lightgbm", "xgboost": "xgboost"}

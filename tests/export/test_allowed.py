@@ -29,7 +29,11 @@ PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 OLD_NAMES = {"long": "int", "unicode": "str", "xrange": "range"}
 HELD_FUNCTIONS = {
     "numpy clip",
+    "numpy max",
     "numpy mean",
+    "numpy median",
+    "numpy min",
+    "numpy sum",
     "pandas NA",
     "scipy._lib.array_api_compat.numpy._aliases asarray",
     "sklearn.cluster._kmeans _kmeans_single_lloyd",
