@@ -100,7 +100,11 @@ def _scores(ctx: Context, model: Any, table: Table) -> Expr:
     if classes == 2:
         return -values
     if model.decision_function_shape == "ovo":
-        return values
+        raise ctx.refusal(
+            f"{type(model).__name__} with decision_function_shape='ovo' gives a score for each pair of classes, which "
+            "have no columns of their own",
+            hint="decision_function_shape='ovr' is supported.",
+        )
     # sklearn.utils.multiclass._ovr_decision_function: a value of 0 is a vote for the first, though not in predict
     first, second = _sides(classes)
     sure = values @ (first - second)
