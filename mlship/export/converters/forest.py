@@ -1,4 +1,4 @@
-"""Trees of other libraries written as one ai.onnx.ml 5 TreeEnsemble, in single or double precision.
+"""Trees written as one ai.onnx.ml 5 TreeEnsemble, in single or double precision.
 
 Operator: https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html. Leaves are added in the order in which the
 trees were, from the constants on, which is the order of the libraries themselves.
@@ -75,11 +75,11 @@ class Forest:
         leaf = np.array([-1])
         self.add_tree(target, Tree(leaf, leaf, leaf, np.zeros(1), np.zeros(1, dtype=np.bool_)), np.array([weight]))
 
-    def add_tree(self, target: int, tree: Tree, weights: NDArray[Any]) -> None:
+    def add_tree(self, target: int | Ints, tree: Tree, weights: NDArray[Any]) -> None:
         """Add a tree.
 
         Args:
-            target: The sum that its leaves add to.
+            target: The sum that its leaves add to, or [nodes], that of each.
             tree: The tree.
             weights: [nodes]; what each node adds where it is a leaf.
         """
@@ -93,7 +93,8 @@ class Forest:
         if len(inner):
             left, right = tree.left[inner], tree.right[inner]
             modes = np.full(len(inner), self._mode, dtype=np.uint8)
-            modes[[int(node) in tree.members for node in inner]] = MEMBER
+            if tree.members:
+                modes[np.isin(inner, list(tree.members))] = MEMBER
             self._extend(
                 nodes_featureids=tree.feature[inner],
                 nodes_splits=np.where(modes == MEMBER, 0, tree.split[inner]),
@@ -104,9 +105,8 @@ class Forest:
                 nodes_falsenodeids=place[right],
                 nodes_falseleafs=is_leaf[right],
             )
-            for node in inner.tolist():
-                if node in tree.members:
-                    self._members += [*tree.members[node], np.nan]
+            for node in inner[modes == MEMBER].tolist():
+                self._members += [*tree.members[node], np.nan]
         else:  # a tree is no leaf to the operator: both ways from a node lead to it
             one, zero, leaf = np.ones(1), np.zeros(1), np.array([self._leaves])
             self._extend(
@@ -119,7 +119,7 @@ class Forest:
                 nodes_falsenodeids=leaf,
                 nodes_falseleafs=one,
             )
-        self._leaf_targets.append(np.full(len(leaves), target))
+        self._leaf_targets.append(np.broadcast_to(target, len(is_leaf))[leaves])
         self._leaf_weights.append(weights[leaves])
         self._leaves += len(leaves)
 

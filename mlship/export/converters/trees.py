@@ -1,110 +1,107 @@
-"""scikit-learn's decision trees, forests and gradient boosting, bit for bit.
+"""Decision trees, random forests and extra trees, exact in double precision.
 
-scikit-learn rounds the rows to float32 and compares them with float64 thresholds, so the graph does the
-same. Forests add the probabilities of their trees class by class and divide by the number of trees
-(sklearn.ensemble._forest.ForestClassifier.predict_proba); gradient boosting adds learning_rate times each
-leaf to the first guess (sklearn.ensemble._gradient_boosting.predict_stages).
+scikit-learn casts rows to float32 and compares them with float64 thresholds (sklearn.tree._tree.Tree.apply);
+forests average the leaves (sklearn.ensemble._forest.ForestClassifier.predict_proba).
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    RandomTreesEmbedding,
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
-from mlship.errors import NotConvertible
-from mlship.export.converters.ensemble import Ensemble, nodes_of
-from mlship.export.converters.labels import positive, two
+from mlship.export.converters.grown import Grove, leaves_of
 from mlship.export.graph.context import Context
-from mlship.export.graph.expr import Expr
+from mlship.export.graph.expr import Expr, concat
 from mlship.export.graph.methods import Family, Methods
 from mlship.export.graph.table import Table
 
+_FINEST = 2.0**20  # sums of multiples of its inverse are exact in float64 for any number of trees
 
-def note_splits(ctx: Context, tree: Any, table: Table) -> None:
-    """Note the thresholds of a `sklearn.tree._tree.Tree`."""
-    inner = tree.children_left != -1
-    for feature in np.unique(tree.feature[inner]).tolist():
-        ctx.jumps(table, feature, tree.threshold[inner][tree.feature[inner] == feature].tolist())
+
+def _trees(model: Any) -> list[Any]:
+    return [item.tree_ for item in model.estimators_] if hasattr(model, "estimators_") else [model.tree_]
+
+
+def _classes(model: Any) -> list[int]:
+    """How many classes each target has."""
+    return [int(count) for count in np.atleast_1d(model.n_classes_)]
+
+
+def _leaves(model: Any, tree: Any) -> NDArray[np.float64]:
+    """What each node adds, [nodes, sums]: means of the targets, or shares of classes, those of each target in turn."""
+    if not is_classifier(model):
+        return np.asarray(tree.value[:, :, 0], dtype=np.float64)
+    return np.hstack([tree.value[:, target, :count] for target, count in enumerate(_classes(model))])
 
 
 def _forest(ctx: Context, model: Any, table: Table) -> Expr:
-    """The mean of the trees' leaves, [rows, classes] or [rows, 1]."""
-    if getattr(model, "n_outputs_", 1) != 1:
-        raise ctx.refusal(f"{type(model).__name__} with several targets is not supported")
-    trees: list[Any] = [item.tree_ for item in model.estimators_] if hasattr(model, "estimators_") else [model.tree_]
-    targets = len(model.classes_) if is_classifier(model) else 1
-    ensemble = Ensemble(targets)
-    for tree in trees:
-        note_splits(ctx, tree, table)
-        nodes = nodes_of(tree)
-        for target in range(targets):
-            ensemble.add_tree(target, nodes, partial(_leaf, tree, target))
-    rows = table.numbers().cast("float32").cast("float64")
-    return ensemble.answer(rows) / float(len(trees))
+    """The mean of the trees' leaves, [rows, sums]."""
+    trees = _trees(model)
+    weights = [_leaves(model, tree) for tree in trees]
+    if is_classifier(model) and _is_whole(trees, weights):
+        return _of_second(ctx, trees, weights, table)
+    grove = Grove(ctx, table, weights[0].shape[1])
+    for tree, weight in zip(trees, weights, strict=True):
+        grove.add(tree, weight)
+    return grove.sums() / float(len(trees)) if len(trees) > 1 else grove.sums()
+
+
+def _is_whole(trees: list[Any], weights: list[NDArray[np.float64]]) -> bool:
+    """Tell whether there are two classes, and sums of their shares are exact, as those of pure leaves are.
+
+    The sum of one class then tells that of the other to the last bit, and half as many leaves are added.
+    """
+    if weights[0].shape[1] != 2:
+        return False
+    for tree, weight in zip(trees, weights, strict=True):
+        shares = weight[leaves_of(tree)]
+        fine = shares * _FINEST
+        if not ((fine == np.floor(fine)).all() and (shares.sum(axis=1) == 1.0).all()):
+            return False
+    return True
+
+
+def _of_second(ctx: Context, trees: list[Any], weights: list[NDArray[np.float64]], table: Table) -> Expr:
+    grove = Grove(ctx, table, 1)
+    for tree, weight in zip(trees, weights, strict=True):
+        grove.add(tree, weight[:, 1:])
+    second, count = grove.sums(), float(len(trees))
+    return concat([count - second, second]) / count
 
 
 def _most_probable(ctx: Context, model: Any, table: Table) -> Expr:
-    return ctx.answer(model, "predict_proba", table).argmax()
+    shares = ctx.answer(model, "predict_proba", table)
+    counts = _classes(model)
+    if len(counts) == 1:
+        return shares.argmax()
+    ends = np.cumsum(counts).tolist()
+    return concat(
+        [shares.columns(list(range(end - count, end))).argmax() for end, count in zip(ends, counts, strict=True)]
+    )
 
 
-def _leaf(tree: Any, target: int, node: int) -> float:
-    """The value of a leaf: a class's share, or the mean target."""
-    value = tree.value[node, 0]
-    if len(value) == 1:
-        return float(value[0])
-    total = value.sum()  # 1.0 from scikit-learn 1.3 on; before, leaves held weighted counts
-    return float(value[target] if abs(total - 1.0) < 1e-9 else value[target] / total)
-
-
-def _scaled_leaf(tree: Any, rate: float, node: int) -> float:
-    return float(rate * tree.value[node, 0, 0])
-
-
-def _raw(ctx: Context, model: Any, table: Table) -> Expr:
-    """The sums of gradient boosting, [rows, 1] or [rows, classes]."""
-    targets = model.estimators_.shape[1]
-    ensemble = Ensemble(targets)
-    for target, start in enumerate(_first_guess(model, targets)):
-        ensemble.add_constant(target, start)
-    for stage in model.estimators_:
-        for target, member in enumerate(stage):
-            tree = member.tree_
-            note_splits(ctx, tree, table)
-            ensemble.add_tree(target, nodes_of(tree), partial(_scaled_leaf, tree, model.learning_rate))
-    return ensemble.answer(table.numbers().cast("float32").cast("float64"))
-
-
-def _boosted_shares(ctx: Context, model: Any, table: Table) -> Expr:
-    raw = ctx.answer(model, "decision_function", table)
-    if len(model.classes_) > 2:
-        return raw.softmax()
-    # scikit-learn's exponential loss has the link logit(p) = 2 raw (sklearn._loss.loss.ExponentialLoss)
-    return two((raw * 2.0 if model.loss == "exponential" else raw).sigmoid())
-
-
-def _boosted_class(ctx: Context, model: Any, table: Table) -> Expr:
-    raw = ctx.answer(model, "decision_function", table)
-    return raw.argmax() if len(model.classes_) > 2 else positive(raw, at_zero=True)
-
-
-def _first_guess(model: Any, targets: int) -> list[float]:
-    """What boosting starts from; a constant unless the user gave an estimator of their own."""
-    if model.init is not None and model.init != "zero":
-        raise NotConvertible(f"{type(model).__name__} with an init estimator is not supported.", code="not_supported")
-    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
-    return [float(value) for value in np.ravel(start)[:targets]]
+def _embedding(ctx: Context, model: RandomTreesEmbedding, table: Table) -> Table:
+    """One column of zeros and ones for each leaf, in the order of the leaves' numbers."""
+    known = model.one_hot_encoder_.categories_
+    width = sum(len(leaves) for leaves in known)
+    grove, first = Grove(ctx, table, width), 0
+    for tree, leaves in zip(_trees(model), known, strict=True):
+        if not np.array_equal(np.flatnonzero(leaves_of(tree)), leaves):
+            raise ctx.refusal("RandomTreesEmbedding with leaves that no row of its training reached is not supported")
+        grove.add_marks(tree, leaves, first)
+        first += len(leaves)
+    return Table.of(grove.sums(), width, sparse=bool(model.sparse_output))
 
 
 _FOREST_CLASSIFIERS = (DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
@@ -113,6 +110,5 @@ _FOREST_REGRESSORS = (DecisionTreeRegressor, ExtraTreeRegressor, RandomForestReg
 CONVERTERS: Family = {
     **dict.fromkeys(_FOREST_CLASSIFIERS, Methods(predict=_most_probable, predict_proba=_forest)),
     **dict.fromkeys(_FOREST_REGRESSORS, Methods(predict=_forest)),
-    GradientBoostingClassifier: Methods(predict=_boosted_class, predict_proba=_boosted_shares, decision_function=_raw),
-    GradientBoostingRegressor: Methods(predict=_raw),
+    RandomTreesEmbedding: Methods(transform=_embedding),
 }
