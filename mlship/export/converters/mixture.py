@@ -42,13 +42,14 @@ def _gaussian_logs(model: Any, rows: Expr) -> Expr:
     """sklearn.mixture._gaussian_mixture._estimate_log_gaussian_prob."""
     found: Expr
     sizes: Matrix
-    means, roots = np.asarray(model.means_, np.float64), np.asarray(model.precisions_cholesky_, np.float64)
+    means, roots = model.means_, model.precisions_cholesky_  # float32 where the model was fitted on it, and so is `at`
     kind, columns = model.covariance_type, means.shape[1]
     if kind in ("full", "tied"):
         factors = [roots] * len(means) if kind == "tied" else list(roots)
         parts = []
         for mean, root in zip(means, factors, strict=True):
-            apart = rows @ root.copy() - mean @ root
+            at = mean @ root
+            apart: Expr = rows @ root.copy() - at
             parts.append((apart * apart).sum())
         found = concat(parts)
         sizes = np.array([np.sum(np.log(np.diag(root))) for root in factors])

@@ -60,3 +60,12 @@ def test_outliers(tmp_path: Path, model: Any, scaled: bool) -> None:
 
     assert export(tmp_path, fitted) == 0
     assert_equal(tmp_path, fitted, FAR)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_components_fitted_on_float32(tmp_path: Path, kind: str) -> None:
+    """A mixture fitted on float32 keeps numbers of float32, whose products it rounds to that."""
+    fitted = GaussianMixture(3, covariance_type=kind, random_state=0).fit(TRAINED[NUMBERS].astype("float32"))
+
+    assert export(tmp_path, fitted) == 0
+    assert_equal(tmp_path, fitted, FAR, within=1e-10)
