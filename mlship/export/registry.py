@@ -60,9 +60,15 @@ _OWN = (
     "text",
     "coding",
     "pooling",
+    "topics",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
-_OTHERS: dict[str, str] = {"category_encoders": "category_encoders", "lightgbm": "lightgbm", "xgboost": "xgboost"}
+_OTHERS: dict[str, str] = {
+    "category_encoders": "category_encoders",
+    "imblearn": "imblearn",
+    "lightgbm": "lightgbm",
+    "xgboost": "xgboost",
+}
 """Modules of `mlship.export.converters` for other libraries, by the library's import name: each is imported only when
 a model of that library is there, and so the library is too."""
 
