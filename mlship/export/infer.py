@@ -118,7 +118,9 @@ def _names(fitted: list[str] | None, given: Sequence[str] | None, default: tuple
 
 def _fitted_names(estimator: Any) -> list[str] | None:
     for item in seen_first(estimator):
-        names = getattr(item, "feature_names_in_", None)
+        methods = methods_of(type(item))
+        own = methods.names if methods else None
+        names = own(item) if own else getattr(item, "feature_names_in_", None)
         if names is not None:
             return [str(name) for name in names]
     return None

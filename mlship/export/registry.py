@@ -64,6 +64,7 @@ _OWN = (
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {
+    "catboost": "catboost",
     "category_encoders": "category_encoders",
     "imblearn": "imblearn",
     "lightgbm": "lightgbm",

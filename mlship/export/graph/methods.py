@@ -49,6 +49,8 @@ class Methods:
         passes: Gives for each column that comes out of `transform` the place of the column taken that it is the
             same as, or None; when not given, no column is known to pass.
         width: How many columns it takes, for a class whose estimators do not say.
+        names: Gives the names of the columns that the estimator was fitted on, or None for none, where it keeps them
+            elsewhere than in `feature_names_in_`.
         numbers: Whether `predict` gives numbers although scikit-learn knows the class for no regressor.
     """
 
@@ -61,6 +63,7 @@ class Methods:
     inner: Callable[[Any], Sequence[Any]] | None = None
     passes: Callable[[Any], Sequence[int | None]] | None = None
     width: int | None = None
+    names: Callable[[Any], Sequence[str] | None] | None = None
     numbers: bool = False
 
 
