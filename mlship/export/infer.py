@@ -121,7 +121,7 @@ def _fitted_names(estimator: Any) -> list[str] | None:
         methods = methods_of(type(item))
         own = methods.names if methods else None
         names = own(item) if own else getattr(item, "feature_names_in_", None)
-        if names is not None:
+        if names is not None and any(isinstance(name, str) for name in names):  # others number columns of an array
             return [str(name) for name in names]
     return None
 
