@@ -61,6 +61,7 @@ _OWN = (
     "coding",
     "pooling",
     "topics",
+    "factorization",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {
