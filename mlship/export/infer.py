@@ -129,6 +129,8 @@ def _fitted_names(estimator: Any) -> list[str] | None:
 def _width(estimator: Any) -> int:
     for item in seen_first(estimator):
         width = getattr(item, "n_features_in_", None)
+        if width == 0:  # CatBoost, which forgets it when it is pickled
+            width = len(getattr(item, "feature_names_", None) or ())
         if width is not None:
             return int(width)
         methods = methods_of(type(item))

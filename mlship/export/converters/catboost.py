@@ -11,7 +11,6 @@ import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ _IDENTITY = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=4)
 def _document(model: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"

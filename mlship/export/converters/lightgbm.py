@@ -145,7 +145,7 @@ def _rows(ctx: Context, table: Table, trees: list[Tree], categories: Categories)
         ctx.typical(table, place, range(_MOST_CODES))
     tiny = rows.abs() <= _ZERO
     splits = [abs(value) for tree in trees for values in tree.splits().values() for value in values]
-    if any(value < _ZERO for value in splits):  # the predictor leaves out what is zero
+    if any(value <= _ZERO for value in splits):  # the predictor leaves out what is zero
         rows = where(tiny, 0.0, rows)
     if not any((tree.feature >= width).any() for tree in trees):
         return rows
