@@ -129,7 +129,8 @@ def _as_predicted(classes: Array, estimator: Any, row: Any) -> Array:
 
 def _is_multilabel(estimator: Any, row: Any) -> bool:
     """Tell whether a classifier says of each of its classes whether a row has it: an indicator [rows, classes]."""
-    return len(np.shape(estimator.predict(row))) > 1
+    shape = np.shape(estimator.predict(row))
+    return len(shape) > 1 and not shape[1] == 1 < len(estimator.classes_)  # CatBoost gives labels as one column
 
 
 def _labels(estimator: Any, classes: Array) -> list[AskedMethod]:
