@@ -21,7 +21,7 @@ from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 TRAINED, FRESH = table(250, 1), table(700, 2)
 FAR = pd.concat([FRESH[NUMBERS], FRESH[NUMBERS][:40] * 1e6, FRESH[NUMBERS][:1] * 0], ignore_index=True)
 pytestmark = pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")
-KERNELS = [
+KERNELS: list[dict[str, Any]] = [
     {"kernel": "linear"},
     {"kernel": "poly", "coef0": 1.0},
     {"kernel": "poly", "degree": 2, "gamma": 0.5},
