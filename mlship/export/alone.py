@@ -13,7 +13,6 @@ import numpy as np
 
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Columns, Kind
-from mlship.model.compare import difference
 from mlship.model.session import Session
 from mlship.model.values.codes import Array
 
@@ -22,6 +21,8 @@ _MOST_ALONE = 192  # rows of a kind that are asked one by one: each costs a whol
 
 def settled(session: Session, original: Original, kinds: Mapping[str, Kind], bar: Bar) -> dict[str, Kind]:
     """Return the kinds with the answers to rows alone wherever the graph answers otherwise than the original did.
+
+    A number counts as another by its own size: what large rows hide must be right too, for golden rows are few.
 
     Args:
         session: The graph.
@@ -32,12 +33,7 @@ def settled(session: Session, original: Original, kinds: Mapping[str, Kind], bar
     Returns:
         The kinds. One of which too many rows are answered otherwise is cut down to those that were asked alone.
     """
-    found = {}
-    for name, kind in kinds.items():
-        answers = session.predict(kind.inputs)
-        whole = difference(original.outputs, kind.answers, answers, kind.rows)
-        found[name] = kind if whole.within(bar.tolerance) else _alone(original, kind, answers, bar)
-    return found
+    return {name: _alone(original, kind, session.predict(kind.inputs), bar) for name, kind in kinds.items()}
 
 
 def _alone(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Kind:
@@ -54,7 +50,7 @@ def _alone(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Kind:
 
 
 def _apart(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Array:
-    """Places of the rows that are answered otherwise; a number may differ by a share of its column's largest."""
+    """Places of the rows that are answered otherwise; a number may differ by a share of itself."""
     apart = np.zeros(kind.rows, dtype=np.bool_)
     for output in original.outputs:
         ours: Any = kind.answers[output.name]
@@ -62,9 +58,8 @@ def _apart(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Array:
         if output.meaning == "label" or output.dtype != "float64":
             apart |= ours != theirs
             continue
-        size = np.abs(ours[np.isfinite(ours)]).max(initial=0.0) or 1.0
         with np.errstate(invalid="ignore", over="ignore"):
-            near = np.abs(ours - theirs) <= bar.tolerance * size
+            near = np.abs(ours - theirs) <= bar.tolerance * np.abs(ours)
         apart |= ~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
     return np.flatnonzero(apart)
 
