@@ -53,6 +53,12 @@ def test_many_classes_of_two(tmp_path: Path, wrapper: Any, member: Any, kinds: i
     judged(tmp_path, wrapper(member, **more).fit(X, KINDS[kinds]))
 
 
+def test_codes_of_huge_scores(tmp_path: Path) -> None:
+    """Scores so large that distances to codes round to the same are told apart as in the original."""
+    line = LogisticRegression(max_iter=2000)
+    judged(tmp_path, OutputCodeClassifier(line, code_size=3.0, random_state=0).fit(X, KINDS[3]))
+
+
 @pytest.mark.parametrize("kinds", [2, 3])
 @pytest.mark.parametrize("member", NUMBER_MEMBERS.values(), ids=NUMBER_MEMBERS)
 def test_rests_of_regressors(tmp_path: Path, member: Any, kinds: int) -> None:
