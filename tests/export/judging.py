@@ -73,7 +73,8 @@ def assert_equal(
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
     names = [str(name) for name in frame.columns]
     if not set(session.signature.names) <= set(names):  # fitted without names
-        names = [f"x{index}" for index in range(frame.shape[1])]
+        one = session.signature.names if frame.shape[1] == 1 else ()
+        names = list(one) or [f"x{index}" for index in range(frame.shape[1])]
     columns = {name: frame.iloc[:, index].tolist() for index, name in enumerate(names)}
     if text:
         texts = {name: [_text(value) for value in values] for name, values in columns.items()}
