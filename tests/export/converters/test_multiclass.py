@@ -55,8 +55,12 @@ def test_many_classes_of_two(tmp_path: Path, wrapper: Any, member: Any, kinds: i
 
 def test_codes_of_huge_scores(tmp_path: Path) -> None:
     """Scores so large that distances to codes round to the same are told apart as in the original."""
-    line = LogisticRegression(max_iter=2000)
-    judged(tmp_path, OutputCodeClassifier(line, code_size=3.0, random_state=0).fit(X, KINDS[3]))
+    rows = table(300, 1)  # of which two codes differ in one place only
+    line = LogisticRegression(max_iter=300)
+    model = OutputCodeClassifier(line, code_size=3.0, random_state=0).fit(rows[NUMBERS], kinds_of(rows, 3))
+    judged(tmp_path, model)
+    assert_equal(tmp_path, model, ROWS.assign(c=2.0**53 + 2))
+    assert_equal(tmp_path, model, ROWS.assign(a=2.0**53 + 2))
 
 
 @pytest.mark.parametrize("kinds", [2, 3])
