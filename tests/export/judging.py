@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from mlship.model.values.text import read_texts
 from mlship.model.values.typed import TypedColumn, read_typed
 
 EXACT = 1e-12
+
+
+def named(value: Any) -> str:
+    """Name a parameter of a test by what it prints, less the addresses that differ from process to process."""
+    return re.sub(r" ?at ?0x[0-9a-f]+", "", " ".join(str(value).split()))
 
 
 def save(folder: Path, model: Any) -> Path:

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from tests.export.judging import assert_equal, export
+from tests.export.judging import assert_equal, export, named
 from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 
 TRAINED, FRESH = table(200, 1), table(1000, 2)
@@ -35,11 +35,6 @@ PREPARED = ColumnTransformer(
 MODEL = make_pipeline(PREPARED, LogisticRegression())
 GRID = {"logisticregression__C": [0.5, 2.0]}
 MANY = np.column_stack([AMOUNT, -AMOUNT])
-
-
-def name(model: Any) -> str:
-    """Return how a model was made, in one line."""
-    return "".join(str(model).split())
 
 
 def judged(folder: Path, model: Any, rows: Any) -> None:
@@ -57,7 +52,7 @@ SEARCHES = [
 ]
 
 
-@pytest.mark.parametrize("search", SEARCHES, ids=name)
+@pytest.mark.parametrize("search", SEARCHES, ids=named)
 def test_searches_answer_through_the_best(tmp_path: Path, search: Any) -> None:
     """A search answers as the best estimator, whose columns of texts are found too."""
     judged(tmp_path, clone(search).fit(TRAINED[COLUMNS], KINDS), FRESH[COLUMNS])
@@ -133,7 +128,7 @@ PICKERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("picker", PICKERS, ids=name)
+@pytest.mark.parametrize("picker", PICKERS, ids=named)
 def test_picked_columns(tmp_path: Path, picker: Any) -> None:
     """A selector passes on its columns unchanged, so that thresholds behind it are found."""
     if not isinstance(picker, picking.RFE):  # that one predicts
@@ -141,7 +136,7 @@ def test_picked_columns(tmp_path: Path, picker: Any) -> None:
     judged(tmp_path, make_pipeline(StandardScaler(), clone(picker), clone(TREE)).fit(X, KINDS), ROWS)
 
 
-@pytest.mark.parametrize("model", [picking.RFE(TREE), picking.RFECV(LogisticRegression(), cv=2)], ids=name)
+@pytest.mark.parametrize("model", [picking.RFE(TREE), picking.RFECV(LogisticRegression(), cv=2)], ids=named)
 def test_elimination_predicts(tmp_path: Path, model: Any) -> None:
     """Recursive elimination answers by the estimator that it fitted on what was left."""
     judged(tmp_path, clone(model).fit(X, KINDS), ROWS)

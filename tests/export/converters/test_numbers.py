@@ -27,7 +27,7 @@ from sklearn.preprocessing import (
     QuantileTransformer,
 )
 
-from tests.export.judging import assert_equal, export
+from tests.export.judging import assert_equal, export, named
 from tests.export.tables import HELD_OUT, NUMBERS, amount_of, kinds_of, table, with_holes
 
 TRAINED = table(300, 1)[NUMBERS]
@@ -72,7 +72,7 @@ FUNCTIONS: list[tuple[Any, dict[str, Any]]] = [
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("rough", [False, True], ids=["", "few values"])
-@pytest.mark.parametrize("step", [*BINS, *POLYNOMIALS, *QUANTILES, *OTHERS], ids=str)
+@pytest.mark.parametrize("step", [*BINS, *POLYNOMIALS, *QUANTILES, *OTHERS], ids=named)
 def test_numbers(tmp_path: Path, step: Any, rough: bool) -> None:
     """Fresh rows, rows far away, of zeros and of next to nothing come out as in the original."""
     fitted = step.fit(ROUGH if rough else TRAINED)
@@ -81,7 +81,7 @@ def test_numbers(tmp_path: Path, step: Any, rough: bool) -> None:
     assert_equal(tmp_path, fitted, FRESH)
 
 
-@pytest.mark.parametrize("step", [*QUANTILES, PowerTransformer(), PowerTransformer(standardize=False)], ids=str)
+@pytest.mark.parametrize("step", [*QUANTILES, PowerTransformer(), PowerTransformer(standardize=False)], ids=named)
 def test_null(tmp_path: Path, step: Any) -> None:
     """Null stays null."""
     fitted = step.fit(HOLED)
@@ -100,7 +100,7 @@ def test_powers_with_and_without_a_limit(tmp_path: Path, flat: float) -> None:
     assert_equal(tmp_path, fitted, FRESH)
 
 
-@pytest.mark.parametrize(("function", "given"), FUNCTIONS, ids=str)
+@pytest.mark.parametrize(("function", "given"), FUNCTIONS, ids=named)
 def test_functions(tmp_path: Path, function: Any, given: dict[str, Any]) -> None:
     """Functions of numpy are written as operators, with the arguments that some may have."""
     fitted = FunctionTransformer(function, kw_args=given).fit(TRAINED)
@@ -119,7 +119,7 @@ def test_null_made_a_number(tmp_path: Path, given: dict[str, float]) -> None:
     assert assert_equal(tmp_path, fitted, pd.concat([WITH_NULL, infinite], ignore_index=True)).errors == []
 
 
-@pytest.mark.parametrize("given", [{"casting": "unsafe"}, {"dtype": np.float64}], ids=str)
+@pytest.mark.parametrize("given", [{"casting": "unsafe"}, {"dtype": np.float64}], ids=named)
 def test_arguments_of_functions_that_are_not_known(
     tmp_path: Path, given: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +147,7 @@ SPARSE = [PolynomialFeatures(2), PolynomialFeatures(3, interaction_only=True), N
 
 
 @pytest.mark.parametrize(
-    "step", [*SPARSE, Normalizer("max"), Binarizer(), MaxAbsScaler(), KBinsDiscretizer(3)], ids=str
+    "step", [*SPARSE, Normalizer("max"), Binarizer(), MaxAbsScaler(), KBinsDiscretizer(3)], ids=named
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_behind_an_encoder(tmp_path: Path, step: Any) -> None:
@@ -189,3 +189,12 @@ def test_centred_kernels(tmp_path: Path) -> None:
 
     assert export(tmp_path, fitted) == 0
     assert_equal(tmp_path, fitted, source.normal(size=(100, 3)) @ rows.T)
+
+
+def test_products_of_what_is_not_kept(tmp_path: Path) -> None:
+    """In a sparse table a zero times what has grown to infinity is a zero."""
+    columns = ColumnTransformer([("o", OneHotEncoder(handle_unknown="ignore"), ["a"])], remainder="passthrough")
+    fitted = make_pipeline(columns, PolynomialFeatures(3)).fit(ROUGH[["a", "b"]])
+
+    assert export(tmp_path, fitted) == 0
+    assert_equal(tmp_path, fitted, ROUGH[["a", "b"]].assign(b=1e200))
