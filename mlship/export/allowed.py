@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
+_MISNAMED = {"_loss": "sklearn._loss._loss"}  # what scikit-learn up to 1.8 writes for its compiled losses
+
 
 @cache
 def allowed_names() -> dict[tuple[str, str], bool]:
@@ -24,6 +26,11 @@ def _entry(line: str) -> tuple[tuple[str, str], bool]:
     return (module, name), call == ["call"]
 
 
+def true_module(module: str) -> str:
+    """Return where a module is that a file names wrongly."""
+    return _MISNAMED.get(module, module)
+
+
 def is_allowed(module: str, name: str, trust: Sequence[str] = ()) -> bool:
     """Tell whether a model file may import a name; one with a dot, which walks attributes, never.
 
@@ -32,7 +39,7 @@ def is_allowed(module: str, name: str, trust: Sequence[str] = ()) -> bool:
         name: What it is called there.
         trust: What the user allows besides, each `module.name` in full.
     """
-    return "." not in name and ((module, name) in allowed_names() or f"{module}.{name}" in trust)
+    return "." not in name and ((true_module(module), name) in allowed_names() or f"{module}.{name}" in trust)
 
 
 def is_callable(module: str, name: str) -> bool:

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import threadpoolctl
+
 from mlship.errors import DependencyMissing, MlshipError, ModelRefused, UsageError
 from mlship.export.loading import Bounds
 
@@ -45,6 +47,8 @@ def rehearse(work: Callable[[], object], name: str, size: int, bounds: Bounds) -
     """
     if not hasattr(os, "fork"):  # Windows has neither fork nor rlimits; a new Python there would take seconds
         return
+    if "lightgbm" in sys.modules:
+        return  # its threads hang in a fork; only a program that has used it before is without limits
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -141,8 +145,9 @@ def _confine(size: int, bounds: Bounds) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
+    sys.stdout = sys.stderr = os.fdopen(null, "w")
     os.environ.clear()
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # pools of threads do not survive a fork
+    _stay_alone()
     sys.dont_write_bytecode = True
     _cut_off()
     seconds = bounds.seconds_for(size)
@@ -157,6 +162,14 @@ def _confine(size: int, bounds: Bounds) -> None:
         bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
         with contextlib.suppress(OSError, ValueError):  # macOS has no limit of the address space
             resource.setrlimit(limit, (bound, hard))
+
+
+def _stay_alone() -> None:
+    """Start no threads: a pool that the parent has used does not survive the fork, and waits for ever for its own."""
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # for libraries that are loaded from here on
+    threadpoolctl.threadpool_limits(1)  # for those that the parent has loaded
+    if hasattr(os, "sched_setaffinity"):  # for XGBoost, which counts the processors itself
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _taken() -> int:

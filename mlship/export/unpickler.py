@@ -18,11 +18,10 @@ from typing import Any, NoReturn
 import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
-from mlship.export.allowed import is_allowed, is_callable
+from mlship.export.allowed import is_allowed, is_callable, true_module
+from mlship.export.sound import checked, is_sound_call, is_sound_dtype, is_sound_state
 
-_MISNAMED = {"_loss": "sklearn._loss._loss"}  # what scikit-learn up to 1.8 writes for its compiled losses
 _WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
-_BASES = (object, tuple, dict)  # what classes of scikit-learn derive from, as protocols 0 and 1 say it
 
 
 class Forbidden(pickle.UnpicklingError):
@@ -56,7 +55,7 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
 
     def find_class(self, module: str, name: str) -> Any:
         """Import a name that is in the list."""
-        module = _MISNAMED.get(module, module)
+        module = true_module(module)
         if not is_allowed(module, name, self._trust):
             raise Forbidden("import", f"{module}.{name}")
         found = super().find_class(module, name)
@@ -80,10 +79,12 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         """Call a function or a class that may be called."""
         function, arguments = self.stack[-2:]
         name = self._name_of(function)
-        known = name is not None and is_callable(*name) and _sound_call(name[1], arguments)
+        known = name is not None and is_callable(*name) and is_sound_call(name[1], arguments)
         if not known and not self._is_trusted(function):
             self._refuse("call", function)
         NumpyUnpickler.dispatch[pickle.REDUCE[0]](self)
+        if name is not None:
+            checked(name[1], self.stack[-1])
 
     def load_newobj(self) -> None:
         """Make an object of a class, without arguments; a named tuple has its items as arguments."""
@@ -102,16 +103,15 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
     def load_build(self) -> None:
         """Give an object its state; an array's bytes follow it in the file."""
         thing, state = self.stack[-2:]
-        own = state[1] if isinstance(state, tuple) and len(state) == 2 else state
         if self._name_of(thing) is not None:
             self._refuse("change", thing)
-        if isinstance(own, dict) and any(isinstance(key, str) and key.startswith("__") for key in own):
+        if not is_sound_state(thing, state) and not self._is_trusted(type(thing)):
             self._refuse("change", thing)
         if isinstance(thing, NumpyArrayWrapper):
             self._load_array(state)
             return
         pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]  # the one in Python, which joblib extends
-        if isinstance(thing, np.dtype) and not _is_sound(thing):
+        if isinstance(thing, np.dtype) and not is_sound_dtype(thing):
             self._refuse("forge", thing)
 
     def _load_array(self, state: Any) -> None:
@@ -119,7 +119,7 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         wrapper = self.stack[-2]
         if not isinstance(state, dict) or not state.keys() <= _WRAPPER_STATE or type(wrapper) is not NumpyArrayWrapper:
             self._refuse("change", wrapper)
-        if not isinstance(state.get("dtype"), np.dtype) or not _is_sound(state["dtype"]):
+        if not isinstance(state.get("dtype"), np.dtype) or not is_sound_dtype(state["dtype"]):
             self._refuse("forge", wrapper)
         pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
         if state["dtype"].hasobject:
@@ -156,28 +156,3 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
     dispatch[pickle.ADDITEMS[0]] = lambda self: self._load_into(set, pickle.ADDITEMS, 0)
     dispatch[pickle.SETITEM[0]] = lambda self: self._load_into(dict, pickle.SETITEM, -3)
     dispatch[pickle.SETITEMS[0]] = lambda self: self._load_into(dict, pickle.SETITEMS, 0)
-
-
-def _sound_call(name: str, arguments: Any) -> bool:
-    """Tell whether a call that may be made is made with the arguments that it is meant for."""
-    if name == "dtype":
-        return isinstance(arguments[0], str)
-    if name == "_reconstructor":  # (class, what it derives from, state)
-        return len(arguments) == 3 and arguments[1] in _BASES
-    if name in ("__generator_ctor", "__randomstate_ctor"):
-        return len(arguments) < 2 or getattr(arguments[1], "__name__", "") == "__bit_generator_ctor"
-    return True
-
-
-def _is_sound(dtype: np.dtype[Any]) -> bool:
-    """Tell whether a dtype says of itself what it is: objects where there are objects, fields inside of it."""
-    if dtype.kind == "O":
-        return dtype.flags == np.dtype("O").flags
-    if dtype.hasobject:
-        return False
-    inner = [(dtype.subdtype[0], 0)] if dtype.subdtype else []
-    inner += [(field[0], field[1]) for field in (dtype.fields or {}).values()]
-    return all(
-        part.kind != "O" and _is_sound(part) and offset >= 0 and offset + part.itemsize <= dtype.itemsize
-        for part, offset in inner
-    )

@@ -13,7 +13,7 @@ from tests.export.recipes import scored_estimators
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

@@ -138,17 +138,17 @@ def test_a_step_of_another_version(
     """A model of which one step was saved by another minor version is refused, with both and what to type."""
     model = make_pipeline(StandardScaler(), DecisionTreeClassifier()).fit(ROWS[NUMBERS], KINDS)
     with monkeypatch.context() as patch:
-        older = {**vars(model[0]), "_sklearn_version": "1.2.2"}
+        older = {**vars(model[0]), "_sklearn_version": "1.7.2"}
         patch.setattr(StandardScaler, "__getstate__", lambda _: older, raising=False)
         save(folder, model)
 
     assert run(["export", "model.pkl"]) == 4
     error, hint = capsys.readouterr().err.splitlines()
     assert error == (
-        f"error: 'model.pkl' was saved by scikit-learn 1.2.2, and {sklearn.__version__} is installed; "
+        f"error: 'model.pkl' was saved by scikit-learn 1.7.2, and {sklearn.__version__} is installed; "
         "its answers could differ."
     )
-    assert hint == "hint: pip install 'scikit-learn==1.2.2'"
+    assert hint == "hint: uvx --with 'scikit-learn==1.7.2' mlship export model.pkl"
 
 
 UNSUPPORTED: dict[str, tuple[Any, str]] = {

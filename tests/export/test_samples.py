@@ -119,7 +119,7 @@ def test_metadata_holds_every_key(made: Made) -> None:
     properties = {item.key: json.loads(item.value) for item in onnx.load_from_string(made.artifact.data).metadata_props}
 
     assert properties.keys() == {f"mlship.{key}" for key in KEYS}
-    assert properties["mlship.format"] == 1
+    assert properties["mlship.format"] == 2
     assert properties["mlship.name"] == "model"
     assert len(properties["mlship.version"]) == 12
     assert properties["mlship.provenance"]["versions"].keys() >= {"python", "scikit-learn", "onnxruntime", "mlship"}
