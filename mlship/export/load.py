@@ -19,6 +19,7 @@ from mlship.errors import ModelRefused, UsageError
 from mlship.export.child import rehearse
 from mlship.export.loading import Loaded, Loading, Source
 from mlship.export.mlflow import is_mlflow, model_file
+from mlship.export.native import is_native, read_native
 from mlship.export.pickled import read_pickle
 from mlship.export.skops_file import is_skops, read_skops
 from mlship.export.versions import check_versions
@@ -33,6 +34,7 @@ class _Kind(NamedTuple):
 
 _KINDS = (
     _Kind(is_skops, read_skops),
+    _Kind(is_native, read_native),
     _Kind(lambda _source: True, read_pickle),
 )
 """What files there are, the first that it is decides; a pickle has no mark of its own, so it comes last."""
