@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from mlship.export.parity import Kind
 from mlship.model.artifact import Proof
 from mlship.model.compare import difference
 from mlship.model.golden import MOST_ROWS, Golden
+from mlship.model.session import Session
 from mlship.model.signature import Column
 from mlship.model.values.codes import Array
 
@@ -58,6 +60,21 @@ def choose_golden(original: Original, columns: Sequence[Column], kinds: Mapping[
         inputs={name: np.concatenate([part[name] for part in inputs]) for name in inputs[0]},
         outputs={name: np.concatenate([part[name] for part in answers]) for name in answers[0]},
     )
+
+
+def with_own_tolerance(golden: Golden, session: Session, most: float) -> Golden:
+    """Return the golden rows with the tolerance that they themselves need.
+
+    A difference is a share of the largest answer, and among a few golden rows that can be smaller than among all rows
+    of the proof. Twice the difference that there is leaves room for another processor.
+
+    Args:
+        golden: The rows, with the proof's tolerance.
+        session: The graph.
+        most: The bound on the tolerance.
+    """
+    found = difference(session.signature.outputs, golden.outputs, session.predict(golden.inputs), golden.rows)
+    return replace(golden, tolerance=max(golden.tolerance, min(2.0 * found.largest, most)))
 
 
 def _part(kind: Kind, rows: NDArray[np.intp]) -> Kind:

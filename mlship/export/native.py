@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import LabelEncoder
 
 from mlship import extras
 from mlship.errors import MlshipError, ModelRefused
@@ -113,3 +114,164 @@ def _catboost(catboost: Any, data: bytes) -> Any:
     model = kind(thread_count=1)
     model.load_model(blob=data)
     return model
+
+
+def _xgboost(library: Any, data: bytes) -> Any:
+    booster = library.Booster()
+    booster.load_model(bytearray(data))
+    objective = str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+    if objective.startswith(("binary:", "multi:")):
+        model = library.XGBClassifier()
+    else:
+        model = library.XGBRanker() if objective.startswith("rank:") else library.XGBRegressor()
+    model.load_model(bytearray(data))
+    return model
+
+
+def _lightgbm(lightgbm: Any, data: bytes) -> Any:
+    text = data.decode("utf-8")
+    booster = lightgbm.Booster(model_str=text, params={"num_threads": 1})
+    head = dict(line.split("=", 1) for line in text.partition("\nTree=")[0].splitlines() if "=" in line)
+    objective = head.get("objective", "none").split()[0]
+    is_classifier = objective in _LIGHTGBM_CLASSES
+    kind = lightgbm.LGBMClassifier if is_classifier else lightgbm.LGBMRegressor
+    model = kind(objective=objective, n_jobs=1)
+    width = booster.num_feature()
+    names = booster.feature_name()
+    # what fit would set: LightGBM's estimators have no way of their own to be made of a file
+    model._Booster, model.fitted_, model._objective = booster, True, objective
+    model._n_features = model._n_features_in = width
+    model._fitted_with_feature_names = names != [f"Column_{place}" for place in range(width)]
+    model._best_iteration = 0
+    if is_classifier:
+        from sklearn.preprocessing import LabelEncoder
+
+        model._n_classes = max(2, int(head["num_class"]))
+        model._classes = np.arange(model._n_classes)
+        model._le = LabelEncoder().fit(model._classes)
+        model._class_map = {place: place for place in range(model._n_classes)}
+    return model
+
+
+def _catboost(catboost: Any, data: bytes) -> Any:
+    model = catboost.CatBoost()
+    model.load_model(blob=data)
+    loss = str(model.get_all_params().get("loss_function", "")).partition(":")[0]
+    kind = catboost.CatBoostClassifier if loss in _CATBOOST_CLASSES else catboost.CatBoostRegressor
+    model = kind(thread_count=1)
+    model.load_model(blob=data)
+    return model
+
+
+def _xgboost(library: Any, data: bytes) -> Any:
+    booster = library.Booster()
+    booster.load_model(bytearray(data))
+    objective = str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+    if objective.startswith(("binary:", "multi:")):
+        model = library.XGBClassifier()
+    else:
+        model = library.XGBRanker() if objective.startswith("rank:") else library.XGBRegressor()
+    model.load_model(bytearray(data))
+    return model
+
+
+def _objective_of(booster: Any) -> str:
+    import json
+
+    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+
+
+def _lightgbm(library: Any, data: bytes) -> Any:
+    """A booster in the state in which the interface's own fit leaves it (LGBMModel.fit of lightgbm/sklearn.py)."""
+    booster = library.Booster(model_str=data.decode())
+    name, *words = booster.dump_model()["objective"].split()
+    numbers = dict(word.split(":", 1) for word in words if ":" in word)
+    kinds = {"binary": 2, "cross_entropy": 0}.get(name, int(numbers.get("num_class", 0)))
+    if kinds:
+        model = library.LGBMClassifier(objective=name)
+        model._classes, model._n_classes = np.arange(kinds), kinds
+        model._le = LabelEncoder().fit(model._classes)
+        model._class_map = {place: place for place in range(kinds)}
+    else:
+        model = library.LGBMRanker() if name in ("lambdarank", "rank_xendcg") else library.LGBMRegressor()
+    model._Booster, model._objective, model.fitted_ = booster, name, True
+    model._n_features = model._n_features_in = booster.num_feature()
+    model._best_iteration = booster.best_iteration
+    names = booster.feature_name()
+    model._fitted_with_feature_names = names != [f"Column_{place}" for place in range(len(names))]
+    return model
+
+
+def _catboost(catboost: Any, data: bytes) -> Any:
+    model = catboost.CatBoost()
+    model.load_model(blob=data)
+    loss = str(model.get_all_params().get("loss_function", "")).partition(":")[0]
+    kind = catboost.CatBoostClassifier if loss in _CATBOOST_CLASSES else catboost.CatBoostRegressor
+    model = kind(thread_count=1)
+    model.load_model(blob=data)
+    return model
+
+
+def _xgboost(library: Any, data: bytes) -> Any:
+    booster = library.Booster()
+    booster.load_model(bytearray(data))
+    objective = str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+    if objective.startswith(("binary:", "multi:")):
+        model = library.XGBClassifier()
+    else:
+        model = library.XGBRanker() if objective.startswith("rank:") else library.XGBRegressor()
+    model.load_model(bytearray(data))
+    return model
+
+
+def _objective_of(booster: Any) -> str:
+    import json
+
+    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+
+
+def _lightgbm(library: Any, data: bytes) -> Any:
+    """A booster in the state in which the interface's own fit leaves it (LGBMModel.fit of lightgbm/sklearn.py)."""
+    booster = library.Booster(model_str=data.decode())
+    name, *words = booster.dump_model()["objective"].split()
+    numbers = dict(word.split(":", 1) for word in words if ":" in word)
+    kinds = {"binary": 2, "cross_entropy": 0}.get(name, int(numbers.get("num_class", 0)))
+    if kinds:
+        model = library.LGBMClassifier(objective=name)
+        model._classes, model._n_classes = np.arange(kinds), kinds
+        model._le = LabelEncoder().fit(model._classes)
+        model._class_map = {place: place for place in range(kinds)}
+    else:
+        model = library.LGBMRanker() if name in ("lambdarank", "rank_xendcg") else library.LGBMRegressor()
+    model._Booster, model._objective, model.fitted_ = booster, name, True
+    model._n_features = model._n_features_in = booster.num_feature()
+    model._best_iteration = booster.best_iteration
+    names = booster.feature_name()
+    model._fitted_with_feature_names = names != [f"Column_{place}" for place in range(len(names))]
+    return model
+
+
+def _Places() -> Any:  # noqa: N802
+    from sklearn.preprocessing import LabelEncoder
+
+    return LabelEncoder()
+
+
+def _catboost(library: Any, data: bytes) -> Any:
+    probe = library.CatBoost()
+    probe.load_model(blob=data)
+    loss = str(probe.get_all_params().get("loss_function", "")).partition(":")[0]
+    if loss in ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"):
+        model = library.CatBoostClassifier()
+    else:
+        ranks = loss.startswith(("YetiRank", "PairLogit", "Query", "StochasticRank", "LambdaMart"))
+        model = library.CatBoostRanker() if ranks else library.CatBoostRegressor()
+    model.load_model(blob=data)
+    return model
+
+
+_READERS: dict[str, Callable[[Any, bytes], Any]] = {
+    "xgboost": _xgboost,
+    "lightgbm": _lightgbm,
+    "catboost": _catboost,
+}

@@ -14,7 +14,7 @@ from mlship import __version__
 from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
 from mlship.export.alone import settled
 from mlship.export.baseline import make_baseline
-from mlship.export.choose import choose_golden
+from mlship.export.choose import choose_golden, with_own_tolerance
 from mlship.export.convert import Converted, convert
 from mlship.export.graph.context import Anchor
 from mlship.export.infer import Schema, infer_schema
@@ -130,7 +130,9 @@ def _proven(
         except NotConvertible:  # or it is the original whose answers depend on the rows beside them
             kinds = settled(session, original, kinds, bar)
             proof = prove(session, original, kinds, bar)
-        golden = choose_golden(original, card.signature.inputs, kinds, proof)
+        golden = with_own_tolerance(
+            choose_golden(original, card.signature.inputs, kinds, proof), session, bar.tolerance
+        )
         data = sign(graph, replace(card, rows=plan, parity=proof, golden=golden))
         # replays the golden rows: a file that would refuse itself is never written
         session = open_session(SessionSpec(data))

@@ -210,7 +210,8 @@ def change(monkeypatch: pytest.MonkeyPatch, method: str, by: Callable[[Expr], Ex
     """Change what the converter of decision trees writes for a method."""
     methods = own_family()[DecisionTreeClassifier]
     write = getattr(methods, method)
-    changed = replace(methods, **{method: lambda ctx, model, table: by(write(ctx, model, table))})
+    written: Any = {method: lambda ctx, model, table: by(write(ctx, model, table))}
+    changed = replace(methods, **written)
     monkeypatch.setitem(own_family(), DecisionTreeClassifier, changed)
 
 

@@ -32,13 +32,14 @@ _MOST_CODES = 64  # of a column of codes, for the proof's rows
 _Section = dict[str, str]
 
 
+def _pairs(part: str) -> _Section:
+    return dict(line.split("=", 1) for line in part.splitlines() if "=" in line)  # type: ignore[misc]
+
+
 def _sections(booster: Any) -> list[_Section]:
     """The header and the trees of the model's text, those of the best rounds only when there are such."""
     text = booster.model_to_string().partition("\nend of trees")[0]
-    return [
-        dict(line.split("=", 1) for line in part.splitlines() if "=" in line) | {"average": str("average_output" in part)}
-        for part in text.split("\nTree=")
-    ]
+    return [{**_pairs(part), "average": str("average_output" in part)} for part in text.split("\nTree=")]
 
 
 def _whole_numbers(section: _Section, name: str) -> NDArray[np.int64]:
@@ -120,7 +121,7 @@ def _sums(ctx: Context, model: Any, table: Table) -> Expr:
     categories = _categories(booster)
     if booster.pandas_categorical and not categories:
         raise ctx.refusal(
-            "a LightGBM model whose columns of pandas' category dtype are not its categorical features is not supported",
+            "a LightGBM model with columns of pandas' category dtype that are not categorical to it is not supported",
             hint="Fit with categorical_feature='auto' and categories without an order, or with their codes.",
         )
     groups = int(header["num_tree_per_iteration"])

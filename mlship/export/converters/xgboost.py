@@ -17,26 +17,15 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from mlship.export.converters.boosting import Categories, exp_single, tells, whole, with_codes
+from mlship.export.converters.boosting import Categories, tells, whole, with_codes
 from mlship.export.converters.forest import LESS, Forest, Precise, Tree
+from mlship.export.converters.xgboost_links import LINKS, linked
 from mlship.export.graph.context import Context
 from mlship.export.graph.expr import Expr, concat, where
 from mlship.export.graph.methods import Family, Methods
 from mlship.export.graph.table import Table
 
 _MOST_CODES = 64  # of a column of codes, for the proof's rows
-_IDENTITY = (
-    "reg:squarederror", "reg:absoluteerror", "reg:quantileerror", "reg:pseudohubererror", "reg:squaredlogerror",
-    "reg:expectileerror", "binary:logitraw", "rank:pairwise", "rank:ndcg", "rank:map", "multi:softmax",
-)  # fmt: skip
-_LINKS: dict[str, str] = {
-    **dict.fromkeys(_IDENTITY, "identity"),
-    **dict.fromkeys(("binary:logistic", "reg:logistic"), "sigmoid"),
-    **dict.fromkeys(("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft"), "exp"),
-    "multi:softprob": "softmax",
-    "binary:hinge": "hinge",
-}
-"""What each objective makes of the margin (PredTransform in XGBoost's src/objective)."""
 
 
 @dataclass(frozen=True)
@@ -232,24 +221,12 @@ def _values(ctx: Context, model: Any, table: Table) -> Expr:
     """What XGBoost's own predict gives, [rows, groups], in the model's arithmetic."""
     learner = _learner(model)
     objective = str(learner["objective"]["name"])
-    link = _LINKS.get(objective)
+    link = LINKS.get(objective)
     if link is None:
         raise ctx.refusal(f"XGBoost's objective {objective!r} is not supported")
     margins = ctx.answer(model, "decision_function", table)
     kind: Precise = "float64" if ctx.precision == "float64" else "float32"
-    return _linked(margins.cast(kind), link)
-
-
-def _linked(margins: Expr, link: str) -> Expr:
-    exp = exp_single if margins.kind == "float32" else Expr.exp
-    if link == "sigmoid":  # common::Sigmoid: 1 / (1 + exp(min(-x, 88.7)) + 1e-16)
-        return 1.0 / (exp((-margins).minimum(88.7)) + 1.0 + 1e-16)
-    if link == "softmax":  # common::Softmax adds in double and divides by the sum rounded
-        shares = exp(margins - margins.max())
-        return shares / shares.cast("float64").sum().cast(margins.kind)
-    if link == "hinge":
-        return (margins > 0.0).cast(margins.kind)
-    return exp(margins) if link == "exp" else margins
+    return linked(margins.cast(kind), link)
 
 
 def _predict(ctx: Context, model: Any, table: Table) -> Expr:
@@ -261,7 +238,7 @@ def _shares(ctx: Context, model: Any, table: Table) -> Expr:
     """`predict_proba`: of one margin the second class's value and what is left of 1 (_cls_predict_proba)."""
     values = _values(ctx, model, table)
     if str(_learner(model)["objective"]["name"]) == "multi:softmax":
-        values = _linked(values, "softmax")  # scipy's softmax of the margins
+        values = linked(values, "softmax")  # scipy's softmax of the margins
     elif _groups(model) == 1:
         values = concat([1.0 - values, values])
     return values.cast("float64")
