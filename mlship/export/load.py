@@ -35,7 +35,6 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind(is_skops, read_skops),
     _Kind(is_native, read_native),
-    _Kind(is_native, read_native),
     _Kind(lambda _source: True, read_pickle),
 )
 """What files there are, the first that it is decides; a pickle has no mark of its own, so it comes last."""

@@ -14,12 +14,9 @@ from joblib import parallel_config
 from mlship.errors import MlshipError, NotConvertible
 from mlship.export.answers import Asked, asked_of
 from mlship.export.infer import Draft, Schema
-from mlship.model.compare import difference
 from mlship.model.signature import OutputDtype
 from mlship.model.values.codes import Array
 
-_ASKED_ALONE = 8
-_SAME = 1e-9  # far more than sums in another order differ by, far less than one more iteration does
 Columns = Mapping[str, Array]
 
 
@@ -38,7 +35,6 @@ class Original:
     def __init__(self, estimator: Any, schema: Schema, first: Sequence[Columns]) -> None:
         self.estimator = estimator
         self.schema = schema
-        self.one_by_one = False
         self.asked = self._asked(first)
         self.outputs = self.asked.outputs
 
@@ -67,10 +63,8 @@ class Original:
         table = self._table(columns)
         with _quiet():
             given = [getattr(self.estimator, method.name)(table) for method in self.asked.methods]
-        one = len(table) == 1
-        tables = [
-            _dense(part).reshape(1, -1) if one else _dense(part) for part in given
-        ]  # SparsePCA gives one row flat
+        # SparsePCA gives one row flat
+        tables = [_dense(part).reshape(1, -1) if len(table) == 1 else _dense(part) for part in given]
         found = [part[:, index] for part in tables for index in range(part.shape[1])]
         if len(found) != len(self.outputs):
             raise NotConvertible(
@@ -78,21 +72,6 @@ class Original:
                 code="not_supported",
             )
         return {output.name: _as(values, output.dtype) for output, values in zip(self.outputs, found, strict=True)}
-
-    def look_for_neighbours(self, columns: Columns) -> bool:
-        """Find out whether an answer depends on the rows asked beside it, and from then on ask for one row at a time.
-
-        Such are transformers that iterate until a whole table has settled, as NMF does.
-
-        Args:
-            columns: Rows to try it with; a few are asked both ways.
-        """
-        few = {name: values[:_ASKED_ALONE] for name, values in columns.items()}
-        together = self._answers(few)
-        self.one_by_one = True
-        rows = len(next(iter(few.values())))
-        self.one_by_one = not difference(self.outputs, together, self.answers(few), rows).within(_SAME)
-        return self.one_by_one
 
     def accepts(self, columns: Columns) -> bool:
         """Tell whether the estimator answers these rows at all."""

@@ -16,8 +16,6 @@ from mlship.model.values.codes import Array
 
 MOST_ROWS = 16_384
 """How many rows a proof has, about, when a row costs little."""
-ROWS_ALONE = 512
-"""How many when the original has to be asked for each by itself."""
 _FEWEST_ROWS = 64
 _CELLS = 2_000_000  # of one kind's rows: the work bound of models with very many columns
 _WORK = 1_000_000_000  # steps of a proof

@@ -16,7 +16,6 @@ from mlship.export.alone import settled
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden, with_own_tolerance
 from mlship.export.convert import Converted, convert
-from mlship.export.graph.context import Anchor
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, ExportReport
 from mlship.export.limits import bounded
@@ -25,7 +24,7 @@ from mlship.export.loading import Loaded
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
 from mlship.export.probe import FLOAT32_LIMIT, probed_columns
-from mlship.export.rows import ROWS_ALONE, first_rows, proof_rows, rows_within_budget, typical_row
+from mlship.export.rows import first_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
 from mlship.export.summary import document_of
@@ -92,7 +91,7 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))
     signature.check()
     sample = read_sample(job.sample, signature) if job.sample else None
-    kinds = ask(original, proof_rows(columns, anchors, _most_rows(converted.graph, original, columns, anchors)))
+    kinds = ask(original, proof_rows(columns, anchors, rows_within_budget(converted.graph)))
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
     card = _card(job, loaded, signature, sample)
@@ -105,15 +104,6 @@ def _limit(column: Column, job: ExportJob) -> float | None:
     if job.precision != "float32" or column.dtype != "float64":
         return column.limit
     return min(column.limit if column.limit is not None else FLOAT32_LIMIT, FLOAT32_LIMIT)
-
-
-def _most_rows(graph: bytes, original: Original, columns: Sequence[Column], anchors: Sequence[Anchor]) -> int:
-    """How many rows a proof may have: by the work of a row, and fewer when each has to be asked alone."""
-    try:
-        alone = original.look_for_neighbours(proof_rows(columns, anchors, most=1)["typical"])
-    except Exception:  # noqa: BLE001  rows that it refuses are told of when all are asked
-        return rows_within_budget(graph)
-    return min(rows_within_budget(graph), ROWS_ALONE) if alone else rows_within_budget(graph)
 
 
 def _proven(

@@ -33,7 +33,7 @@ _Section = dict[str, str]
 
 
 def _pairs(part: str) -> _Section:
-    return dict(line.split("=", 1) for line in part.splitlines() if "=" in line)  # type: ignore[misc]
+    return dict(line.split("=", 1) for line in part.splitlines() if "=" in line)
 
 
 def _sections(booster: Any) -> list[_Section]:
