@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+SKLEARNS ?= 1.4 1.5 1.6 1.7 1.8 1.9
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint samples check clean
+.PHONY: help run test matrix lint samples check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +24,15 @@ run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the
 test: $(VENV)/.group-test ## Run all tests; ARGS="-k serve" and the like go to pytest
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
+matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of scikit-learn
+	@for version in $(SKLEARNS); do \
+		echo "=== scikit-learn $$version"; \
+		$(PYTHON) -m venv .matrix/$$version && \
+		.matrix/$$version/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+		.matrix/$$version/bin/python -m pip install --quiet --editable . --group pytest "scikit-learn==$$version.*" && \
+		.matrix/$$version/bin/python -m pytest -m lowest -W default -q --ignore tests/export/converters || exit 1; \
+	done
+
 lint: $(VENV)/.group-lint ## Check style, formatting, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -37,7 +47,7 @@ samples: $(VENV)/.group-samples ## Train the sample models again
 check: lint test ## Run what has to pass before a change is handed in
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .matrix .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find mlship sample_models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -138,7 +138,12 @@ def test_commands_of_the_clone_are_run_by_ci(command: str) -> None:
 def test_every_option_is_in_the_readme(command: str) -> None:
     """Each option that a command's help names stands in the README, and no other."""
     text = subprocess.run(
-        [sys.executable, "-m", "mlship", command, "--help"], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-m", "mlship", command, "--help"],
+        env={**os.environ, "COLUMNS": "160"},  # else long names are cut
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     ).stdout
     common = {"--help", "--quiet", "--verbose", "--json"}
     offered = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - common
