@@ -33,6 +33,7 @@ class Converted:
         feeds: Name of the input that each column of the schema feeds, in order.
         outputs: The output columns, bound to the graph's outputs.
         anchors: What the estimators know of each column of the schema.
+        limits: Magnitudes of columns beyond which answers hang on rounding, by place in the schema.
         arithmetic: What it computes in, `float64` or `float32`.
     """
 
@@ -41,6 +42,7 @@ class Converted:
     feeds: tuple[str, ...]
     outputs: tuple[Output, ...]
     anchors: tuple[Anchor, ...]
+    limits: dict[int, float]
     arithmetic: str = "float64"
 
 
@@ -82,6 +84,7 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
         feeds,
         tuple(outputs),
         tuple(context.anchors.get(place, Anchor()) for place in range(len(schema.columns))),
+        context.limits,
         "float32" if precision == "float32" else context.arithmetic,
     )
 

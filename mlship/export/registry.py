@@ -62,6 +62,7 @@ _OWN = (
     "pooling",
     "topics",
     "factorization",
+    "neighbors",
 )
 """Modules of `mlship.export.converters` for scikit-learn."""
 _OTHERS: dict[str, str] = {

@@ -84,8 +84,8 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     anchors = converted.anchors
     drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
     columns = tuple(
-        replace(column, tensor=feed, limit=_limit(column, job))
-        for column, feed in zip(drafted, converted.feeds, strict=True)
+        replace(column, tensor=feed, limit=_limit(column, converted.limits.get(place), job))
+        for place, (column, feed) in enumerate(zip(drafted, converted.feeds, strict=True))
     )
     original.outputs = converted.outputs
     signature = Signature(columns, converted.tensors, converted.outputs, _null_tokens(job.null))
@@ -99,11 +99,12 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     return _Made(data, sample, measured(original, session, kinds) if job.measure else {})
 
 
-def _limit(column: Column, job: ExportJob) -> float | None:
-    """The largest magnitude that a column may hold: a graph of float32 has no more than float32 has."""
-    if job.precision != "float32" or column.dtype != "float64":
+def _limit(column: Column, blurred: float | None, job: ExportJob) -> float | None:
+    """The largest magnitude that a column may hold: by the original, by its rounding, and by float32 in such a graph."""
+    if column.dtype != "float64":
         return column.limit
-    return min(column.limit if column.limit is not None else FLOAT32_LIMIT, FLOAT32_LIMIT)
+    single = FLOAT32_LIMIT if job.precision == "float32" else None
+    return min((bound for bound in (column.limit, blurred, single) if bound is not None), default=None)
 
 
 def _proven(

@@ -14,12 +14,14 @@ import pytest
 
 from mlship.cli.main import run
 from tests.export.held import Data
-from tests.export.judging import assert_equal, save
+from tests.export.judging import assert_equal, opened, save
 from tests.export.recipes import fitted, recipe_of, scored_estimators
 
 WITHIN = 1e-9
 FEWEST_EXACT = 175
 _HARD = 24
+_BLURRED = ("RBFSampler", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor", "RadiusNeighborsTransformer")
+"""Those whose answers hang on rounding far from their training: the signature refuses rows there."""
 _ALONE = ("LatentDirichletAllocation", "MiniBatchNMF", "NMF")
 """Those that iterate until a whole table has settled, and so are asked for one row at a time."""
 
@@ -36,6 +38,12 @@ def hard(data: Data) -> Any:
     ties = (train[:_HARD] + train[1 : _HARD + 1]) / 2
     rounded = np.round(fresh[:_HARD].astype(float), 1)
     return np.vstack([fresh, train[:_HARD], ties, rounded, fresh[:3] * 1e4, np.zeros_like(fresh[:1])])
+
+
+def within_limits(folder: Path, rows: Any) -> Any:
+    """The rows that lie within the magnitudes that the signature accepts."""
+    limits = [column.limit if column.limit is not None else np.inf for column in opened(folder).signature.inputs]
+    return rows[(np.abs(rows) <= np.array(limits)).all(axis=1)]
 
 
 def outcome(name: str, folder: Path) -> str:
@@ -55,7 +63,7 @@ def outcome(name: str, folder: Path) -> str:
         assert (folder / "model.onnx").exists() == (code == 0)
         if code == 5:
             return "refused"
-        rows = hard(recipe.data())
+        rows = within_limits(folder, hard(recipe.data())) if name in _BLURRED else hard(recipe.data())
         assert_equal(folder, model, rows, within=WITHIN, alone=name in _ALONE)
     return "exact"
 

@@ -29,12 +29,11 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectFromModel, SelectKBest
-from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -96,10 +95,8 @@ KINDS_OF_MODELS: dict[str, Callable[[], Any]] = {
     "logarithm": lambda: prepared(
         logistic(), numbers=filled(FunctionTransformer(np.abs), FunctionTransformer(np.log1p))
     ),
-    "neighbours fill": lambda: prepared(logistic(), numbers=make_pipeline(KNNImputer(), StandardScaler())),
     "support vectors": lambda: prepared(SVC()),
     "line of support": lambda: prepared(LinearSVC()),
-    "neighbours": lambda: prepared(KNeighborsClassifier(5)),
     "network": lambda: prepared(MLPClassifier((8,), max_iter=2000, random_state=0)),
     "naive": lambda: prepared(GaussianNB(), texts=OneHotEncoder(handle_unknown="ignore", sparse_output=False)),
     "calibrated": lambda: prepared(CalibratedClassifierCV(LinearSVC(), cv=3)),

@@ -21,6 +21,8 @@ from mlship.export.graph.expr import Expr, concat, where
 from mlship.export.graph.methods import Family, Methods
 from mlship.export.graph.table import Table
 
+_PHASE = 1e5
+"""Beyond it a double holds fewer than eleven digits of a phase, and a cosine as many."""
 _INTERVALS = {1: 0.8, 2: 0.5, 3: 0.4}  # AdditiveChi2Sampler's, by its number of steps
 
 
@@ -31,6 +33,8 @@ def _waves(model: Any, rows: Expr, scale: float) -> Table:
 
 
 def _rbf(ctx: Context, model: RBFSampler, table: Table) -> Table:
+    for column, weights in enumerate(np.abs(dense(model.random_weights_)).max(axis=1).tolist()):
+        ctx.blurs(table, column, _PHASE / max(weights, 1.0))
     return _waves(model, table.numbers(), float((2.0 / model.n_components) ** 0.5))
 
 

@@ -45,6 +45,7 @@ class Context:
 
     Attributes:
         anchors: What the estimators said of the input columns, by their place in the schema.
+        limits: The magnitudes of input columns beyond which answers hang on rounding, by their place in the schema.
         failed: Path of the innermost step whose conversion raised, or an empty text.
         arithmetic: What the model computes in: `float32` once an estimator says that it does.
     """
@@ -53,6 +54,7 @@ class Context:
         self.graph = graph
         self.precision: Precision = precision
         self.anchors: dict[int, Anchor] = {}
+        self.limits: dict[int, float] = {}
         self.failed: str = ""  # the innermost step that an exception left
         self.arithmetic: Literal["float32", "float64"] = "float64"
         self._path: list[str] = []
@@ -149,6 +151,16 @@ class Context:
         lane = table.lanes[column]
         if lane is not None:
             self._anchor(lane.column).values += [lane.back(float(value)) for value in values]
+
+    def blurs(self, table: Table, column: int, beyond: float) -> None:
+        """Note that an answer hangs on rounding where a column is larger than this in magnitude.
+
+        Such are ties of distances that differ by less than float64 tells. The signature refuses what is larger.
+        """
+        lane = table.lanes[column]
+        if lane is not None and lane.times:
+            bound = max(abs(lane.back(beyond)), abs(lane.back(-beyond)))
+            self.limits[lane.column] = min(bound, self.limits.get(lane.column, bound))
 
     def texts(self, table: Table, column: int, values: Iterable[str]) -> None:
         """Note typical texts that an estimator knows of a column of its table."""
