@@ -9,7 +9,9 @@ import typer
 
 Precision = Literal["auto", "float32", "float64"]
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle, joblib or skops, or MLflow's folder.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle, joblib or skops, or MLflow's folder.")
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="The artifact; else ./<stem>.onnx.")
 ]

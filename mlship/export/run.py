@@ -100,7 +100,7 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
 
 
 def _limit(column: Column, blurred: float | None, job: ExportJob) -> float | None:
-    """The largest magnitude that a column may hold: by the original, by its rounding, and by float32 in such a graph."""
+    """The largest magnitude that a column may hold: the original's, that of its rounding, and that of float32."""
     if column.dtype != "float64":
         return column.limit
     single = FLOAT32_LIMIT if job.precision == "float32" else None

@@ -25,8 +25,8 @@ from mlship.export.unpickler import ModelUnpickler
 from tests.export.tables import kinds_of, table
 
 PACKAGES = {
-    "builtins", "catboost", "category_encoders", "collections", "datetime", "functools", "imblearn", "joblib", "lightgbm",
-    "numpy", "pandas", "scipy", "sklearn", "xgboost",
+    "builtins", "catboost", "category_encoders", "collections", "datetime", "functools", "imblearn", "joblib",
+    "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost",
 }  # fmt: skip
 PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 OLD_NAMES = {"long": "int", "unicode": "str", "xrange": "range"}

@@ -132,7 +132,7 @@ def test_the_network_is_out_of_reach_where_the_system_has_that() -> None:
                 raise ModelRefused("out of reach") from None
             raise ModelRefused("alone" if names == {"lo"} else "reached")
 
-        with pytest.raises(ModelRefused, match="out of reach|reached"):
+        with pytest.raises(ModelRefused, match=r"out of reach|reached"):
             rehearse(connect, "'m.pkl'", 1, Bounds())
 
 

@@ -204,7 +204,7 @@ def test_one_target_in_a_column_of_its_own(tmp_path: Path) -> None:
 
 def test_boosting_from_an_estimator(tmp_path: Path) -> None:
     """Gradient boosting that starts from an estimator of the user's equals the original."""
-    model = GradientBoostingClassifier(n_estimators=2, init=LogisticRegression(max_iter=2000))
+    model = GradientBoostingClassifier(n_estimators=2, init=DecisionTreeClassifier(max_depth=2))
     fitted = model.fit(TRAINED[NUMBERS], kinds_of(TRAINED))
 
     assert export(tmp_path, fitted) == 0

@@ -80,7 +80,9 @@ def _radius_weights(ctx: Context, model: Any, table: Table) -> Expr:
 
 def _radius_mean(ctx: Context, model: Any, table: Table) -> Expr:
     weights = _radius_weights(ctx, model, table)
-    return weights @ _one_target(ctx, model).astype(np.float64).reshape(-1, 1) / weights.sum()
+    target = ctx.constant(_one_target(ctx, model).astype(np.float64).reshape(-1, 1))
+    mean: Expr = (weights @ target) / weights.sum()
+    return mean
 
 
 def _radius_shares(ctx: Context, model: Any, table: Table) -> Expr:
