@@ -61,6 +61,7 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
     huge = _refusing(accepts, floats, _HUGE)
     limits = _limits(accepts, [name for name in floats if name in huge])
     deep = _refusing(accepts, [name for name in floats if name not in huge], -_HUGE)
+    deep |= _refusing(accepts, [name for name in floats if name in huge], -1.0)
     lows = _lows(accepts, {name: typical[name] for name in floats if name in deep})
     return tuple(
         replace(
@@ -160,10 +161,14 @@ def _limits(accepts: Callable[[Row], bool], names: Sequence[str]) -> dict[str, f
 
 
 def _limit(accepts: Callable[[Row], bool], name: str) -> float:
-    """The largest magnitude that a column accepts: that of float32, or the power of ten below."""
+    """The largest magnitude that a column accepts: that of float32, or the power of ten below.
+
+    Where numbers below zero are refused anyway it is that of those above.
+    """
+    sides = [side for side in (1.0, -1.0) if accepts({name: side})] or [1.0, -1.0]
 
     def both(value: float) -> bool:
-        return accepts({name: value}) and accepts({name: -value})
+        return all(accepts({name: side * value}) for side in sides)
 
     if both(FLOAT32_LIMIT) and not both(float(np.nextafter(FLOAT32_LIMIT, np.inf))):
         return FLOAT32_LIMIT
@@ -190,7 +195,10 @@ def _low(accepts: Callable[[Row], bool], name: str, typical: float) -> float:
     while above - below > 1:
         middle = (below + above) // 2
         below, above = (below, middle) if accepts({name: _number_at(middle)}) else (middle, above)
-    return _number_at(above)
+    found = _number_at(above)
+    if above == 1 or 10.0**-_OVERFLOWING < abs(found) < 10.0**_OVERFLOWING or not found:
+        return found
+    return found / 10.0 if found < 0 else found * 10.0  # it overflows below it, a little sooner in some rows
 
 
 def _place(number: float) -> int:

@@ -130,17 +130,18 @@ def test_arguments_of_functions_that_are_not_known(
     assert f"FunctionTransformer over numpy.log1p with {next(iter(given))} is not supported." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("step", "said"),
-    [
-        (PowerTransformer(method="box-cox"), "PowerTransformer with method='box-cox'"),
-    ],
-    ids=["box-cox"],
-)
-def test_refused(tmp_path: Path, step: Any, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What takes only some of all numbers, which no signature says, is refused."""
-    assert export(tmp_path, step.fit(abs(TRAINED) + 1)) == 5
-    assert said in capsys.readouterr().err
+@pytest.mark.parametrize("power", [None, 0.0, -2.5, 3.0])
+@pytest.mark.parametrize("standardize", [False, True], ids=["", "standardized"])
+def test_powers_of_what_is_positive(tmp_path: Path, standardize: bool, power: float | None) -> None:
+    """Box and Cox's power takes positive numbers and null; all else is refused, row by row."""
+    fitted = PowerTransformer(method="box-cox", standardize=standardize).fit(abs(HOLED) + 0.1)
+    if power is not None:
+        fitted.lambdas_ = np.array([power, 1.0, power])
+    fresh = abs(WITH_NULL) + 1e-6
+
+    assert export(tmp_path, fitted) == 0
+    assert assert_equal(tmp_path, fitted, fresh).errors == []
+    assert assert_equal(tmp_path, fitted, pd.concat([fresh, -fresh, fresh * 0], ignore_index=True)).errors != []
 
 
 SPARSE = [PolynomialFeatures(2), PolynomialFeatures(3, interaction_only=True), Normalizer(), Normalizer("l1")]
