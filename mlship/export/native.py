@@ -82,7 +82,9 @@ def _xgboost(xgboost: Any, data: bytes) -> Any:
 
 def _lightgbm(lightgbm: Any, data: bytes) -> Any:
     text = data.decode("utf-8")
-    booster = lightgbm.Booster(model_str=text, params={"num_threads": 1})
+    if not _is_whole(data):  # the parser ends the process where a tree is cut off
+        raise ValueError("its trees are not of the lengths that its head says")
+    booster = lightgbm.Booster(model_str=text)
     head = dict(line.split("=", 1) for line in text.partition("\nTree=")[0].splitlines() if "=" in line)
     objective = head.get("objective", "none").split()[0]
     is_classifier = objective in _LIGHTGBM_CLASSES
@@ -103,6 +105,13 @@ def _lightgbm(lightgbm: Any, data: bytes) -> Any:
         model._le = LabelEncoder().fit(model._classes)
         model._class_map = {place: place for place in range(model._n_classes)}
     return model
+
+
+def _is_whole(data: bytes) -> bool:
+    """Tell whether the trees end where the lengths in the head of a LightGBM file say."""
+    head, _, _ = data.partition(b"\nTree=")
+    sizes = dict(line.split(b"=", 1) for line in head.splitlines() if b"=" in line).get(b"tree_sizes", b"")
+    return data[len(head) + 1 + sum(map(int, sizes.split())) :].startswith(b"end of trees")
 
 
 def _catboost(catboost: Any, data: bytes) -> Any:

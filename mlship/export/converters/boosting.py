@@ -52,7 +52,8 @@ def tells(width: int, categories: Categories, *, closed: bool, bools: Sequence[i
     for place in bools:
         said[place] = _bool
     for place, values in categories.items():
-        known = of_categories([np.array(list(values), dtype=object if isinstance(values[0], str) else None)])[0]
+        (known,) = of_categories([np.array(list(values), dtype=object if isinstance(values[0], str) else None)])
+        assert known is not None
         said[place] = partial(_category, known, "closed" if closed else "open")
     return said
 

@@ -121,16 +121,17 @@ def _categories(learner: dict[str, Any]) -> Categories:
 
 def _rows(ctx: Context, model: Any, read: _Read, table: Table) -> Expr:
     """The rows as XGBoost sees them: float32, NaN where a value is missing, codes of categories."""
-    rows = with_codes(ctx, table, _categories(read.learner)).cast("float32")
+    rows = with_codes(ctx, table, _categories(read.learner))
+    if table.sparse:  # what a sparse matrix does not hold is missing; what only float32 takes for zero it holds
+        rows = where(rows.equals(0.0), np.nan, rows)
+        for column in range(table.width):
+            ctx.jumps(table, column, [0.0])
+    rows = rows.cast("float32")
     missing = model.missing
     if missing is not None and not np.isnan(missing):
         rows = where(rows.equals(missing), np.nan, rows)
         for column in range(table.width):
             ctx.jumps(table, column, [float(missing)])
-    if table.sparse:  # what a sparse matrix does not hold is missing
-        rows = where(rows.equals(0.0), np.nan, rows)
-        for column in range(table.width):
-            ctx.jumps(table, column, [0.0])
     return whole(ctx, rows, read.codes, table.width, "Floor").cast(read.kind)
 
 
@@ -192,7 +193,8 @@ def _leaves(raw: dict[str, Any], target: int, read: _Read, weight: float | None)
     if _is_vector(raw):
         is_leaf = np.array(raw["left_children"]) == -1
         vectors = np.array(raw["leaf_weights"], dtype=np.float32).reshape(is_leaf.sum(), -1)
-        return np.where(is_leaf, vectors[np.where(is_leaf, raw["right_children"], 0), target], 0)
+        leaves: NDArray[Any] = vectors[np.where(is_leaf, raw["right_children"], 0), target]
+        return leaves
     leaves = np.array(raw["split_conditions"], dtype=np.float32)
     if weight is None:
         return leaves
@@ -200,7 +202,7 @@ def _leaves(raw: dict[str, Any], target: int, read: _Read, weight: float | None)
         return leaves.astype(np.float64) * weight
     # GBTree's in-place prediction of a dart adds (base + leaf - base) * weight, each step rounded
     base = read.base[target]
-    return (((base + leaves) - base) * np.float32(weight)).astype(np.float32)
+    return np.asarray(((base + leaves) - base) * np.float32(weight), dtype=np.float32)
 
 
 def _line(ctx: Context, read: _Read, rows: Expr) -> Expr:
