@@ -31,7 +31,7 @@ def settled(session: Session, original: Original, kinds: Mapping[str, Kind], bar
         bar: What the proof has to reach.
 
     Returns:
-        The kinds. One of which too many rows are answered otherwise is cut down to those that were asked alone.
+        The kinds. Of one in which too many rows are answered otherwise, those that were not asked alone are left out.
     """
     return {name: _alone(original, kind, session.predict(kind.inputs), bar) for name, kind in kinds.items()}
 
@@ -39,9 +39,10 @@ def settled(session: Session, original: Original, kinds: Mapping[str, Kind], bar
 def _alone(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Kind:
     apart = _apart(original, kind, answers, bar)
     if len(apart) > _MOST_ALONE:
-        apart = np.linspace(0, kind.rows - 1, _MOST_ALONE).astype(np.intp)
-        kind = _part(kind, apart)
-        apart = np.arange(kind.rows)
+        # of those that differ, so that a graph that is wrong in some rows is never judged by others
+        asked = apart[np.linspace(0, len(apart) - 1, _MOST_ALONE).astype(np.intp)]
+        kept = np.union1d(np.setdiff1d(np.arange(kind.rows), apart), asked)
+        kind, apart = _part(kind, kept), np.searchsorted(kept, asked)
     corrected = {name: values.copy() for name, values in kind.answers.items()}
     for row in apart.tolist():
         for name, values in original.answers(_rows(kind.inputs, slice(row, row + 1))).items():
