@@ -38,7 +38,7 @@ def is_sound_state(thing: Any, state: Any) -> bool:
     if isinstance(thing, functools.partial):  # its state holds the function once more
         return isinstance(state, tuple) and len(state) == 4 and _is_check(state[0])
     if _is_distribution(thing):
-        return isinstance(own, dict) and _is_own_parser(own)
+        return isinstance(state, dict) and _is_own_parser(state)
     if isinstance(own, dict):
         model = {"__model"} if type(thing).__module__ == "catboost.core" else set()  # the model's bytes
         return not any(isinstance(key, str) and key.startswith("__") for key in own.keys() - model)
