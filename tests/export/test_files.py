@@ -65,7 +65,7 @@ LOOKS: dict[str, Callable[[], bytes]] = {
     "a PDF document": lambda: b"%PDF-1.7\n",
     "an HDF5 file": lambda: b"\x89HDF\r\n\x1a\n",
     "a zstd archive": lambda: b"\x28\xb5\x2f\xfd" + bytes(9),
-    "an XGBoost model in JSON": lambda: b'{"learner": {"attributes": {}}}',
+    "a JSON document": lambda: b'{"model": {"attributes": {}}}',
     "a text file": lambda: b"BZh is how some text begins, as x^2 does\n",
 }
 

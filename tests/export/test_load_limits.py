@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,14 @@ from mlship.export.loading import Bounds, Loading
 from tests.export.files import fitted
 
 MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def without_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load as a fresh process does, which has not used LightGBM: with it, loads have no child."""
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+
+
 PACKINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "bz2": bz2.compress,
