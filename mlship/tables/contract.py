@@ -1,14 +1,16 @@
-"""What a format has to offer: a source plans and reads chunks of rows, a sink takes them in order.
+"""What a format has to offer: a source plans and reads chunks of rows, an encoder turns rows into bytes.
 
 A chunk is fixed by the input's bytes and the chunk size alone, and can be read without any other, so that
-chunks may be read again, elsewhere, or at the same time.
+chunks may be read again, elsewhere, or at the same time. An encoder keeps no state, so that chunks may be
+encoded at the same time too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,30 @@ if TYPE_CHECKING:
     import polars as pl
 
     Kept = pl.DataFrame
-    """Columns carried along from an input to an output; only sources and sinks look inside."""
+    """Columns carried along from an input to an output; only sources and encoders look inside."""
+
+
+class ByteInput(Protocol):
+    """Bytes to read: a file, what is packed in one, a pipe, an object of a store.
+
+    Attributes:
+        name: What the user calls it, for messages.
+        size: How many bytes `open` gives in all, or None when only the end tells.
+        seekable: Whether a position in them is a position in the file itself.
+    """
+
+    name: str
+    size: int | None
+    seekable: bool
+
+    def open(self, start: int = 0) -> BinaryIO:
+        """Return a stream of the bytes from a position on.
+
+        Raises:
+            InputRefused: They are packed and damaged, here or on reading.
+            OSError: The system could not read them.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,14 +53,38 @@ class Chunk:
     """One piece of an input.
 
     Attributes:
-        index: Its place among the chunks, from 0.
+        index: Its place among the input's chunks, from 0.
         start: Where it begins, in the source's own unit: bytes or rows.
         stop: Where the next one begins.
+        data: Its bytes where planning has read them anyway.
     """
 
     index: int
     start: int
     stop: int
+    data: bytes | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to read of each row.
+
+    Attributes:
+        signature: The model's columns, by the names that the input has for them.
+        keep: The columns carried along, in the input's order.
+        others: Further columns that somebody will ask for by `Rows.other`.
+        null: Further texts that mean null, where values are texts.
+    """
+
+    signature: Signature
+    keep: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    null: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns to read, each once."""
+        return tuple(dict.fromkeys((*self.keep, *self.signature.names, *self.others)))
 
 
 class Rows(Protocol):
@@ -46,68 +95,91 @@ class Rows(Protocol):
         """How many there are, refused ones included."""
         ...
 
-    def coerced(self, signature: Signature, null: tuple[str, ...]) -> Coerced:
-        """Return the model's columns, and what was refused in them.
-
-        Args:
-            signature: The columns wanted; all were among those read.
-            null: Further texts that mean null, where values are texts.
-        """
+    def coerced(self) -> Coerced:
+        """Return the columns of the signature that was wanted, and what was refused in them."""
         ...
 
-    def kept(self, columns: Sequence[str], accepted: NDArray[np.bool_]) -> Kept:
-        """Return columns as they came, of the rows where the mask [count] is True."""
+    def other(self, signature: Signature) -> Coerced:
+        """Return columns by the rules of another signature; all were among `Wanted.others`."""
+        ...
+
+    def kept(self, accepted: NDArray[np.bool_]) -> Kept:
+        """Return the kept columns as they came, of the rows where the mask [count] is True."""
         ...
 
     def byte(self, row: int) -> int | None:
         """Return where in the file a row of this chunk (from 0) begins; None where rows have no place of their own."""
         ...
 
+    def record(self, row: int) -> Any:
+        """Return a row of this chunk as it came: a text, or a mapping of names to JSON values."""
+        ...
+
 
 class Source(Protocol):
-    """An input file, opened with its path and the chunk size in bytes.
+    """An input, opened for reading in chunks.
 
     Attributes:
         columns: Names of its columns, in order; none occurs twice.
-        total: Where the last chunk stops, for telling progress.
+        total: Where the last chunk stops, for telling progress; None when only the end tells.
 
     Raises:
-        InputRefused: On opening, planning or reading, when the file cannot be understood as a table.
+        InputRefused: On opening, planning or reading, when the input cannot be understood as a table.
         OSError: The system could not read it.
     """
 
     columns: tuple[str, ...]
-    total: int
+    total: int | None
 
-    def plan(self) -> Iterator[Chunk]:
-        """Yield the chunks in order, the same ones every time."""
+    def plan(self, start: int | None = None, index: int = 0) -> Iterator[Chunk]:
+        """Yield the chunks in order, the same ones every time.
+
+        Args:
+            start: Where to go on: the `stop` of an earlier chunk; by default the input's beginning.
+            index: The number of the first chunk yielded.
+        """
         ...
 
-    def read(self, chunk: Chunk, columns: Sequence[str]) -> Rows:
-        """Read some of the columns of a chunk."""
+    def read(self, chunk: Chunk, wanted: Wanted) -> Rows:
+        """Read a chunk."""
         ...
 
     def none_of(self, columns: Sequence[str]) -> Kept:
-        """Return columns of the right types without rows, from which a sink learns what will come."""
+        """Return columns of the right types without rows, from which an encoder learns what will come."""
         ...
 
 
-class Sink(Protocol):
-    """An output file in the making, opened with its path, the kept columns without rows, and the output columns.
+class Encoder(Protocol):
+    """Makes files of one format, built with the kept columns without rows and the output columns.
+
+    A file of a format that `appends` is `head()` and after it what `rows` gave for each chunk, in order. For the
+    others `rows` gives parts, out of which `assemble` makes the file.
+
+    Attributes:
+        appends: Whether files are their chunks, one after the other.
 
     Raises:
-        UsageError: On opening, when the format cannot hold a kept column.
-        OSError: On any call, when the system could not write.
+        UsageError: When built, when the format cannot hold a kept column.
     """
 
-    def write(self, kept: Kept, outputs: Mapping[str, Array]) -> None:
-        """Append rows: the kept columns, then an array [rows] for each output column."""
+    appends: bool
+
+    def head(self) -> bytes:
+        """Return what a file begins with."""
         ...
 
-    def finish(self) -> None:
-        """Complete the file; it can be published afterwards."""
+    def rows(self, kept: Kept, outputs: Mapping[str, Array]) -> bytes:
+        """Return rows in bytes: the kept columns, then an array [rows] for each output column."""
         ...
 
-    def close(self) -> None:
-        """Let go of everything that is open; a file that is not finished is left as it is."""
+    def file(self, kept: Kept, outputs: Mapping[str, Array]) -> bytes:
+        """Return a whole file of some rows."""
+        ...
+
+    def assemble(self, parts: Sequence[Path], path: Path) -> None:
+        """Make a file of parts, each of which holds what `rows` gave; only where the format does not append.
+
+        Raises:
+            OSError: The system could not write.
+        """
         ...
