@@ -6,6 +6,7 @@
     |-- ModelRefused        4  503  untrusted, corrupt, of another version, or its golden rows differ
     |-- NotConvertible      5  500  no proven equal ONNX graph could be made
     |-- OutputFailed        6  500  reading or writing failed; the same command may go on later
+    |   `-- DamagedChunk    6  500  what was written is not what is on the disk
     |-- OutputLocked        7  500  another run holds the output
     |-- DependencyMissing   8  500  an optional library is absent
     `-- Stopped       130/143  503  SIGINT or SIGTERM
@@ -77,6 +78,12 @@ class OutputFailed(MlshipError):
 
     exit_code = 6
     default_code = "output_failed"
+
+
+class DamagedChunk(OutputFailed):
+    """What was written is not what the disk or the store gives back."""
+
+    default_code = "damaged_chunk"
 
 
 class OutputLocked(MlshipError):

@@ -40,10 +40,10 @@ def publish(part: Path, final: Path) -> None:
         part.replace(final)
     except OSError as error:
         raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
-    _sync_directory(final.parent)
+    sync_directory(final.parent)
 
 
-def _sync_directory(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
     """Make a rename durable, where the file system can; the file is whole under its name in any case."""
     if os.name != "posix":  # Windows cannot open a directory, and its rename is already durable
         return

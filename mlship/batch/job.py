@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlship.batch.limit import DEFAULT, RejectLimit
 from mlship.model.session import Session
-from mlship.model.values.codes import CellError
+from mlship.tables.dialect import Told
+
+if TYPE_CHECKING:
+    from mlship.batch.inputs import Input
+    from mlship.batch.outputs.contract import Done
 
 CHUNK_SIZE = 8 << 20
 
@@ -19,28 +23,75 @@ Keep = Literal["all", "none"] | tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class BatchJob:
-    """One file to score.
+class Shard:
+    """A part of a run: every `of`-th piece from `index` on.
 
     Attributes:
-        input: The file.
-        output: The file to write, or None for `<stem>.scored.<ext>` beside the input.
-        format: Name of the output's format, or None for what the output's name says, else the input's own.
-        keep: The input columns carried along.
-        chunk_size: About how many bytes are read at a time.
-        limit: How many rejected rows there may be.
-        null: Further texts that mean null.
-        overwrite: Whether an output that mlship did not write may be replaced.
+        index: Its number, from 0.
+        of: How many there are.
     """
 
-    input: Path
-    output: Path | None = None
+    index: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What the published scores must not exceed.
+
+    Attributes:
+        max_drift: The largest population stability index of a column, or None.
+        max_changed: The share of rows whose answer may differ from the other model's, or None.
+    """
+
+    max_drift: float | None = None
+    max_changed: float | None = None
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """Files to score into one output.
+
+    Attributes:
+        inputs: The files, in order.
+        output: The file or folder to write (a name that ends in `/`), a URI that ends in `/`, `-`, or None for
+            `<stem>.scored.<ext>` beside the only input.
+        format: Name of the output's format, or None for what the output's name says, else the input's own.
+        keep: The input columns carried along.
+        row_numbers: Whether each row gets its number in its file as first column, and the file if there are several.
+        rename: The input's name of a column for the model's.
+        chunk_size: About how many bytes are read at a time.
+        workers: How many chunks are scored at a time.
+        limit: How many rejected rows there may be.
+        rejects: Where rejected rows go with their records, or None for a file beside the output without them.
+        null: Further texts that mean null.
+        told: What is known of files of text.
+        restart: Whether to begin anew where an unfinished run could go on.
+        overwrite: Whether an output that mlship did not write may be replaced.
+        shard: The part of the work that is asked for, or None for all.
+        compare: Another model to compare with, or None.
+        actual: The column that tells what came true, or None.
+        gates: What must not be exceeded.
+    """
+
+    inputs: tuple[Input, ...]
+    output: str | None = None
     format: str | None = None
     keep: Keep = "all"
+    row_numbers: bool = False
+    rename: Mapping[str, str] = field(default_factory=dict)
     chunk_size: int = CHUNK_SIZE
+    workers: int = 1
     limit: RejectLimit = DEFAULT
+    rejects: Path | None = None
     null: tuple[str, ...] = ()
+    told: Told = Told()
+    restart: bool = False
     overwrite: bool = False
+    shard: Shard | None = None
+    compare: Path | None = None
+    actual: str | None = None
+    gates: Gates = Gates()
 
 
 @dataclass
@@ -52,16 +103,30 @@ class Tally:
         written: Rows scored and given to the output.
         rejected: Rows rejected.
         codes: For each reason, the number of rows that have it; a row can have several.
+        of_input: Rows read of each input, by its place.
     """
 
     read: int = 0
     written: int = 0
     rejected: int = 0
     codes: Counter[str] = field(default_factory=Counter)
+    of_input: Counter[int] = field(default_factory=Counter)
 
-    def count_errors(self, errors: Iterable[CellError]) -> None:
-        """Count the reasons of a chunk's rejected rows."""
-        self.codes.update(code for _, code in {(error.row, error.code) for error in errors})
+    def count(self, done: Done) -> None:
+        """Count a chunk."""
+        self.read += done.rows
+        self.written += done.written
+        self.rejected += done.rejected
+        self.codes.update(done.codes)
+        self.of_input[done.input] += done.rows
+
+    @classmethod
+    def of(cls, done: Iterable[Done]) -> Tally:
+        """Count chunks."""
+        tally = cls()
+        for chunk in done:
+            tally.count(chunk)
+        return tally
 
 
 @dataclass(frozen=True)
@@ -74,13 +139,17 @@ class BatchReport:
         outputs: The files written; none when it failed.
         rejects_file: The file of rejected rows, when there is one.
         seconds: How long it took.
+        already: Whether an earlier run had done it all.
+        more: What monitors found, and how time was spent, as plain JSON values.
     """
 
     model: dict[str, str] | None = None
     tally: Tally = field(default_factory=Tally)
-    outputs: tuple[Path, ...] = ()
-    rejects_file: Path | None = None
+    outputs: tuple[str, ...] = ()
+    rejects_file: str | None = None
     seconds: float = 0.0
+    already: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -88,9 +157,10 @@ class BatchReport:
             "model": self.model,
             "rows": {"in": self.tally.read, "out": self.tally.written, "rejected": self.tally.rejected},
             "rejects": dict(sorted(self.tally.codes.items())),
-            "outputs": [str(path) for path in self.outputs],
-            "rejects_file": None if self.rejects_file is None else str(self.rejects_file),
+            "outputs": list(self.outputs),
+            "rejects_file": self.rejects_file,
             "seconds": round(self.seconds, 3),
+            **self.more,
         }
 
 

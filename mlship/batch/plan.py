@@ -3,172 +3,169 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from mlship.batch.inputs import Input
 from mlship.batch.job import BatchJob
-from mlship.batch.work import FileState, WorkFolder, same_file
 from mlship.errors import InputRefused, OutputFailed, UsageError
-from mlship.model.signature import Signature
-from mlship.tables.contract import Source
-from mlship.tables.registry import Format, by_name, by_suffix, of_input, open_source
+from mlship.model.signature import Output, Signature
+from mlship.tables.contract import Source, Wanted
+from mlship.tables.dialect import Told
+
+if TYPE_CHECKING:
+    from mlship.tables.contract import Kept
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _MOST_NAMES = 40
+_NUMBERS = ("float64", "float32", "int64")
+ROW, FILE = "row", "file"
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a run will do.
+    """What a run will read and write of each row.
 
     Attributes:
         job: What was asked for.
-        source: The input, open.
-        input_state: The input as it was before it was opened.
-        output: The file to write.
-        rejects: The file that tells of rejected rows.
-        format: The output's format.
-        keep: The input columns carried along, in the input's order.
-        needed: All columns to read.
-        work: The work folder beside the output.
+        signature: The model's columns, by its own names.
+        wanted: What is read of each row, by the inputs' names.
+        told: What is known of files of text.
+        first: The first input, open.
+        outputs: The output columns, row numbers first if they are wanted.
+        none: The kept columns without rows.
     """
 
     job: BatchJob
-    source: Source
-    input_state: FileState
-    output: Path
-    rejects: Path
-    format: Format
-    keep: tuple[str, ...]
-    needed: tuple[str, ...]
-    work: WorkFolder
+    signature: Signature
+    wanted: Wanted
+    told: Told
+    first: Source
+    outputs: tuple[Output, ...]
+    none: Kept
+
+    def open(self, place: int) -> Source:
+        """Open an input, which has the same columns as the first; that one is given as it was opened before.
+
+        Raises:
+            InputRefused: It cannot be read as a table, or has other columns.
+            OutputFailed: The system could not read it.
+        """
+        if place == 0:
+            return self.first
+        given = self.job.inputs[place]
+        source = _opened(given, self.job.chunk_size, self.told)
+        if set(source.columns) != set(self.first.columns):
+            raise _other_columns(given, source.columns, self.job.inputs[0], self.first.columns)
+        return source
 
 
-def plan(job: BatchJob, model: Path, signature: Signature) -> BatchPlan:
-    """Work out a run.
+def plan(job: BatchJob, signature: Signature) -> BatchPlan:
+    """Work out what a run reads and writes of each row.
 
     Args:
         job: What was asked for.
-        model: The model's file, which the output must not replace.
         signature: The model's columns.
 
     Raises:
-        UsageError: The options contradict each other or the columns, or the output must not be replaced.
-        InputRefused: The input is absent, cannot be understood, or lacks columns that the model needs.
-        OutputFailed: The output's folder is not there, or something cannot be read.
+        UsageError: The options contradict each other or the columns.
+        InputRefused: An input cannot be understood, or lacks columns that the model needs.
+        OutputFailed: The system could not read an input.
     """
-    try:
-        kind = _input_format(job.input)
-    except OSError as error:
-        raise unreadable(job.input, error) from error
-    if job.null and not kind.texts:
+    renamed = _renamed(signature, job.rename)
+    texts = [given for given in job.inputs if given.kind.format.texts]
+    if job.null and not texts:
         raise UsageError(
-            f"--null says which texts mean null, but '{job.input}' is {kind.name}, whose values have types.",
+            f"--null says which texts mean null, but '{job.inputs[0].name}' is {job.inputs[0].kind.format.name}, "
+            "whose values have types.",
             hint="Leave --null away.",
         )
-    output, output_kind = _output(job, kind)
-    rejects = output.with_name(f"{output.stem}.rejects.ndjson")
-    work = WorkFolder(output, rejects)
-    try:
-        _check_output(job, model, output)
-        work.check(overwrite=job.overwrite)
-    except OSError as error:
-        raise OutputFailed(f"'{output}' cannot be looked at: {error.strerror or error}.") from error
-    state = FileState.of(job.input)
-    try:
-        source = open_source(kind, job.input, job.chunk_size)
-    except OSError as error:
-        raise unreadable(job.input, error) from error
-    if state is None or state != FileState.of(job.input):
-        raise changed(job.input)
-    _check_columns(job.input, source.columns, signature)
-    keep = _keep(job, source.columns, signature)
-    wanted = {*keep, *signature.names}
-    needed = tuple(name for name in source.columns if name in wanted)
-    return BatchPlan(job, source, state, output, rejects, output_kind, keep, needed, work)
+    told = _told(job, renamed)
+    first = _opened(job.inputs[0], job.chunk_size, told)
+    _check_columns(job.inputs[0], first.columns, renamed)
+    keep = _keep(job, first.columns, signature)
+    others = () if job.actual is None else (_actual(job, first.columns),)
+    wanted = Wanted(renamed, keep, others, job.null)
+    return BatchPlan(job, signature, wanted, told, first, (*_numbers(job), *signature.outputs), first.none_of(keep))
 
 
-def changed(path: Path) -> InputRefused:
-    """Return the error for an input that changed while it was read."""
-    return InputRefused(
-        f"'{path}' changed while it was read, so that nothing was written.",
-        hint="Run the command again when nothing writes to the file.",
-        code="input_changed",
-    )
-
-
-def unreadable(path: Path, error: OSError) -> InputRefused:
+def unreadable(given: Input, error: OSError) -> OutputFailed:
     """Return the error for an input that the system does not let us read."""
+    return OutputFailed(f"'{given.name}' could not be read: {error.strerror or error}.", hint="Check it with: ls -l")
+
+
+def _opened(given: Input, chunk_size: int, told: Told) -> Source:
+    try:
+        return given.open(chunk_size, told)
+    except FileNotFoundError:
+        raise InputRefused(f"There is no input '{given.name}'.", hint="Check the path: ls -l", code="no_input") from None
+    except PermissionError as error:
+        raise InputRefused(
+            f"'{given.name}' cannot be read: {error.strerror}.", hint="Check its permissions: ls -l"
+        ) from error
+    except OSError as error:
+        raise unreadable(given, error) from error
+
+
+def _told(job: BatchJob, renamed: Signature) -> Told:
+    numbers = frozenset(column.name for column in renamed.inputs if column.dtype in _NUMBERS)
+    return replace(job.told, sought=frozenset(renamed.names), numbers=numbers)
+
+
+def _renamed(signature: Signature, rename: Mapping[str, str]) -> Signature:
+    """The signature by the names that the inputs have for its columns."""
+    for name in rename:
+        if name not in signature.names:
+            near = difflib.get_close_matches(name, signature.names, n=1)
+            raise UsageError(
+                f"--rename names the model's column '{name}', which the model does not have.",
+                hint=f"--rename '{near[0]}={rename[name]}'" if near else f"It has: {_listed(signature.names)}.",
+            )
+    inputs = tuple(replace(column, name=rename.get(column.name, column.name)) for column in signature.inputs)
+    names = [column.name for column in inputs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"Two columns of the model would be read from '{twice}'.", hint="Leave one --rename away.")
+    return replace(signature, inputs=inputs)
+
+
+def _numbers(job: BatchJob) -> tuple[Output, ...]:
+    if not job.row_numbers:
+        return ()
+    row = Output(ROW, "int64", "value", ROW)
+    return (Output(FILE, "string", "value", FILE), row) if len(job.inputs) > 1 else (row,)
+
+
+def _actual(job: BatchJob, columns: Sequence[str]) -> str:
+    assert job.actual is not None
+    if job.actual not in columns:
+        near = difflib.get_close_matches(job.actual, columns, n=1)
+        raise UsageError(
+            f"--actual names the column '{job.actual}', which '{job.inputs[0].name}' does not have.",
+            hint=f"Did you mean '{near[0]}'?" if near else f"It has: {_listed(columns)}.",
+        )
+    return job.actual
+
+
+def _other_columns(given: Input, columns: Sequence[str], first: Input, wanted: Sequence[str]) -> InputRefused:
+    lacks = [name for name in wanted if name not in columns]
+    more = [name for name in columns if name not in wanted]
+    parts = [f"lacks {_listed(lacks)}"] * bool(lacks) + [f"has {_listed(more)} besides"] * bool(more)
     return InputRefused(
-        f"'{path}' cannot be read: {error.strerror or error}.", hint="Check the path and its permissions: ls -l"
+        f"'{given.name}' has other columns than '{first.name}', before it: it {' and '.join(parts)}.",
+        hint="Score it by itself, or name the columns to carry along with --keep in both.",
+        code="other_columns",
     )
 
 
-def _input_format(path: Path) -> Format:
-    if not path.exists():
-        raise InputRefused(f"There is no input '{path}'.", hint="Check the path: ls -l", code="no_input")
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "no regular file"
-        raise InputRefused(f"The input '{path}' is {what}; a file was expected.", hint="Name one file.", code="no_file")
-    try:
-        os.fsencode(path).decode()
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"The input's name {os.fsencode(path)!r} is not in UTF-8.", hint="Rename the file.", code="bad_name"
-        ) from None
-    return of_input(path)
-
-
-def _output(job: BatchJob, kind: Format) -> tuple[Path, Format]:
-    """The output's path and format."""
-    wanted = by_name(job.format) if job.format is not None else None
-    if job.output is None:
-        wanted = wanted or kind
-        suffix = job.input.suffix if wanted is kind else wanted.suffixes[0]
-        return job.input.with_name(f"{job.input.stem}.scored{suffix}"), wanted
-    told = by_suffix(job.output)
-    if wanted is None and told is None:
-        raise UsageError(
-            f"The output '{job.output}' has a name from which its format cannot be told.",
-            hint=f"Say it: --format {kind.name}",
-        )
-    if wanted is not None and told is not None and wanted is not told:
-        raise UsageError(
-            f"The output '{job.output}' has a name of {told.name}, but --format says {wanted.name}.",
-            hint=f"Leave --format away, or end the name in {wanted.suffixes[0]}.",
-        )
-    chosen = wanted or told
-    assert chosen is not None
-    return job.output, chosen
-
-
-def _check_output(job: BatchJob, model: Path, output: Path) -> None:
-    for path, what in ((job.input, "input"), (model, "model")):
-        if same_file(path, output):
-            raise UsageError(
-                f"The output '{output}' is the {what} '{path}' itself.",
-                hint="Write elsewhere with -o.",
-                code="output_is_input",
-            )
-    if output.exists() and not output.is_file():
-        what = "a folder" if output.is_dir() else "no regular file"
-        raise UsageError(f"The output '{output}' is {what}; a file was expected.", hint="Name a file with -o.")
-    if not output.parent.is_dir():
-        raise OutputFailed(
-            f"'{output}' cannot be written: there is no folder '{output.parent}'.",
-            hint=f"Make the folder first: mkdir -p '{output.parent}'",
-        )
-
-
-def _check_columns(path: Path, columns: Sequence[str], signature: Signature) -> None:
+def _check_columns(given: Input, columns: Sequence[str], signature: Signature) -> None:
     there = set(columns)
     missing = [name for name in signature.names if name not in there]
     if not missing:
         return
     raise InputRefused(
-        f"'{path}' lacks {_counted(len(missing), 'column')} that the model needs: {_listed(missing)}. "
+        f"'{given.name}' lacks {_counted(len(missing), 'column')} that the model needs: {_listed(missing)}. "
         f"It has: {_listed(columns)}.",
         hint=_missing_hint(missing, columns),
         code="missing_column",
@@ -179,7 +176,7 @@ def _missing_hint(missing: Sequence[str], columns: Sequence[str]) -> str:
     if len(columns) == 1:
         for separator, words in _SEPARATORS.items():
             if separator in columns[0]:
-                return f"The file seems to be separated by {words}; write it with commas."
+                return f"The file seems to be separated by {words}: --delimiter '{separator}'"
     folded = {name.strip().casefold(): name for name in columns}
     for name in missing:
         near = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
@@ -198,16 +195,16 @@ def _keep(job: BatchJob, columns: Sequence[str], signature: Signature) -> tuple[
     if unknown:
         near = difflib.get_close_matches(unknown[0], columns, n=1)
         raise UsageError(
-            f"--keep names the column '{unknown[0]}', which '{job.input}' does not have.",
+            f"--keep names the column '{unknown[0]}', which '{job.inputs[0].name}' does not have.",
             hint=f"Did you mean '{near[0]}'?" if near else f"It has: {_listed(columns)}.",
         )
-    clash = {output.name for output in signature.outputs} & keep
+    clash = {output.name for output in (*_numbers(job), *signature.outputs)} & keep
     if clash:
         left = keep - clash
         rest = [name for name in columns if name in left]
         hint = f"--keep {','.join(rest)}" if 0 < len(rest) <= _MOST_NAMES else "--keep none"
         raise UsageError(
-            f"The input has the column '{min(clash)}', and so has the model's output.",
+            f"The input has the column '{min(clash)}', and so has the output.",
             hint=f"Leave it out: {hint}",
             code="column_clash",
         )

@@ -1,40 +1,67 @@
-"""Doing a run: source, typed columns, model, sink, chunk by chunk. Knows no format."""
+"""Doing a run: pieces of the inputs are scored and go to the output in order. Knows no format and no kind of output."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import resource
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from mlship.batch.job import BatchReport, Tally, describe_model
-from mlship.batch.plan import BatchPlan, changed
-from mlship.batch.rejects import RejectsFile
-from mlship.batch.stop import Stop
-from mlship.batch.work import FileState
+from mlship.batch.outputs.contract import Done, Output
+from mlship.batch.pipeline import in_order
+from mlship.batch.plan import BatchPlan, unreadable
+from mlship.batch.rejects import reject_lines
+from mlship.batch.score import REFUSED, Piece, Scored, Scorer, reasons
 from mlship.errors import InputRefused, MlshipError, OutputFailed
-from mlship.files import file_digest
-from mlship.model.session import Session
 from mlship.model.values.codes import MEANINGS, CellError
-from mlship.tables.contract import Chunk, Rows, Sink
-from mlship.tables.registry import open_sink
 
 Advance = Callable[[int, int, int], None]
-"""Called with (units of the source's total done, rows read, rows rejected) after each chunk."""
+"""Called with (units of the work done, rows read, rows rejected) after each chunk."""
 
 
-def run(plan: BatchPlan, session: Session, advance: Advance, stop: Stop) -> BatchReport:
-    """Score a file.
+class Check(Protocol):
+    """What is asked before each chunk whether to go on; raises to stop the run."""
+
+    def check(self) -> None:
+        """Return when the run may go on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run works with.
+
+    Attributes:
+        plan: What is read and written of each row.
+        scorer: Scores chunks.
+        output: Where they go.
+        key: What decides the output's bytes, as plain JSON values.
+        say: Tells the user something.
+    """
+
+    plan: BatchPlan
+    scorer: Scorer
+    output: Output
+    key: dict[str, Any]
+    say: Callable[[str], None]
+
+
+def run(setting: Setting, advance: Advance, checks: tuple[Check, ...]) -> BatchReport:
+    """Score files.
 
     Args:
-        plan: What to do.
-        session: The model.
+        setting: What to work with.
         advance: Told of progress.
-        stop: Asked before each chunk whether to go on.
+        checks: Asked before each chunk whether to go on.
 
     Raises:
-        InputRefused: The input turned out unreadable, changed meanwhile, or has too many rejected rows.
+        InputRefused: An input turned out unreadable, changed meanwhile, or has too many rejected rows.
         OutputFailed: Reading or writing failed in the system.
         OutputLocked: Another run holds the output.
         Stopped: A signal came.
@@ -43,168 +70,267 @@ def run(plan: BatchPlan, session: Session, advance: Advance, stop: Stop) -> Batc
     Every error carries in its facts what had been reached. Nothing then stands under the output's name but what
     stood there before.
     """
-    return _Run(plan, session).result(advance, stop)
+    return _Run(setting).result(advance, checks)
 
 
 class _Run:
     """One run and what it has reached so far."""
 
-    def __init__(self, plan: BatchPlan, session: Session) -> None:
-        self._plan = plan
-        self._session = session
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._plan = setting.plan
+        self._output = setting.output
+        self._done: list[Done] = []
         self._tally = Tally()
-        self._first_error: tuple[int, CellError] | None = None
-        self._rejects = RejectsFile(plan.work.rejects_part, plan.job.input)
-        self._rejects_published = False
+        self._totals: dict[str, Any] = {}
+        self._seconds: Counter[str] = Counter()
+        self._first_error: tuple[str, int, CellError] | None = None
+        self._rejects_published: str | None = None
         self._started = time.monotonic()
 
-    def result(self, advance: Advance, stop: Stop) -> BatchReport:
+    def result(self, advance: Advance, checks: tuple[Check, ...]) -> BatchReport:
+        setting = self._setting
         try:
-            with self._plan.work.held():
-                with stop.interrupted():
-                    self._score(advance, stop)
-                self._publish()
+            finished = self._output.check(setting.key, overwrite=self._plan.job.overwrite)
+            if finished is not None and not self._plan.job.restart:
+                return _of_record(finished)
+            with self._output.held():
+                self._take_up()
+                self._score(advance, checks)
+                return self._published()
         except MlshipError as error:
-            error.facts = {**self._report(done=False).to_json(), **error.facts}
+            error.facts = {**self._report().to_json(), **error.facts}
             raise
-        return self._report(done=True)
 
-    def _report(self, *, done: bool) -> BatchReport:
+    def _report(self) -> BatchReport:
         return BatchReport(
-            model=describe_model(self._session),
+            model=describe_model(self._setting.scorer.session),
             tally=self._tally,
-            outputs=(self._plan.output,) if done else (),
-            rejects_file=self._plan.rejects if self._rejects_published else None,
+            rejects_file=self._rejects_published,
             seconds=time.monotonic() - self._started,
         )
 
-    def _score(self, advance: Advance, stop: Stop) -> None:
+    def _take_up(self) -> None:
+        """Go on where an unfinished run of this job stood."""
+        for done in self._output.resume(self._setting.key, restart=self._plan.job.restart):
+            self._note(done)
+        if self._output.dropped is not None:
+            self._setting.say(
+                f"An unfinished run for '{self._output.name}' was dropped: {self._output.dropped}. Starting over."
+            )
+        if self._done:
+            self._setting.say(f"Going on after {self._tally.read:,} rows that an earlier run scored.")
+        else:
+            self._output.begin(b"" if self._setting.scorer.whole_files else self._head())
+
+    def _head(self) -> bytes:
+        encoder = self._setting.scorer.encoder
+        if encoder.appends:
+            return encoder.head()
+        return encoder.rows(self._plan.none, _none_of(self._plan))
+
+    def _note(self, done: Done) -> None:
+        self._done.append(done)
+        self._tally.count(done)
+        monitors = {monitor.name: monitor for monitor in self._setting.scorer.all_monitors}
+        for name, counts in done.counts.items():
+            total = self._totals.get(name, {})
+            if name == REFUSED:
+                self._totals[name] = {"rows": total.get("rows", 0) + counts["rows"]}
+            else:
+                self._totals[name] = monitors[name].add(total, counts)
+
+    def _score(self, advance: Advance, checks: tuple[Check, ...]) -> None:
         plan = self._plan
-        with self._watched_input(), contextlib.ExitStack() as closing:
-            with _system_errors(plan.output, "written"):
-                kept = plan.source.none_of(plan.keep)
-                sink = open_sink(plan.format, plan.work.part, kept, self._session.signature.outputs)
-                closing.callback(_let_go, sink.close)
-                closing.callback(_let_go, self._rejects.close)
-            for chunk in self._chunks():
-                stop.check()
-                self._score_chunk(chunk, sink)
-                advance(chunk.stop, self._tally.read, self._tally.rejected)
+        with self._watched_inputs():
+            for check in checks:
+                check.check()
+            for scored in in_order(self._pieces(), self._setting.scorer.score, plan.job.workers):
+                self._take(scored)
+                advance(self._units(scored), self._tally.read, self._tally.rejected)
                 if plan.job.limit.passed_already(self._tally.rejected):
                     break
-            stop.check()
-            with _system_errors(plan.output, "written"):
-                self._rejects.close()
+                for check in checks:
+                    check.check()
+            if self._setting.scorer.whole_files and not self._done:
+                self._take_nothing()
             self._check_limit()
-            with _system_errors(plan.output, "written"):
-                sink.finish()
 
-    def _check_limit(self) -> None:
-        plan, tally = self._plan, self._tally
-        if tally.rejected <= plan.job.limit.allowed(tally.read):
-            return
-        self._check_unchanged()
-        plan.work.publish_rejects()
-        self._rejects_published = True
-        raise self._too_many()
+    def _pieces(self) -> Iterator[Piece]:
+        """The pieces that are not done yet."""
+        last = self._done[-1] if self._done else None
+        index = last.index + 1 if last else 0
+        for place in range(last.input if last else 0, len(self._plan.job.inputs)):
+            with self._reading(place):
+                source = self._plan.open(place)
+                start = last.stop if last and last.input == place else None
+                for chunk in source.plan(start):
+                    yield Piece(index, place, source, chunk)
+                    index += 1
 
-    def _chunks(self) -> Iterator[Chunk]:
-        with _system_errors(self._plan.job.input, "read"):
-            yield from self._plan.source.plan()
+    def _take(self, scored: Scored) -> None:
+        """Give a chunk to the output."""
+        piece, job = scored.piece, self._plan.job
+        before = self._tally.of_input[piece.place]
+        name = job.inputs[piece.place].name
+        data = scored.data(before + 1)
+        rejects = reject_lines(scored, name, before, records=job.rejects is not None)
+        if scored.errors and self._first_error is None:
+            self._first_error = (name, before + scored.errors[0].row + 1, scored.errors[0])
+        monitors = {monitor.name: monitor for monitor in self._setting.scorer.all_monitors}
+        counts = {
+            key: found if key == REFUSED else monitors[key].place(found, piece.place, before)
+            for key, found in scored.counts.items()
+        }
+        done = Done(
+            index=piece.index,
+            input=piece.place,
+            start=piece.chunk.start,
+            stop=piece.chunk.stop,
+            content=scored.content,
+            rows=scored.rows,
+            written=scored.written,
+            rejected=scored.rows - scored.written,
+            codes=dict(reasons(scored.errors)),
+            counts=counts,
+            size=len(data),
+            digest=hashlib.sha256(data).hexdigest(),
+            rejects_size=len(rejects),
+            rejects_digest=hashlib.sha256(rejects).hexdigest(),
+        )
+        self._output.add(done, data, rejects)
+        self._note(done)
+        self._seconds.update(scored.seconds)
 
-    def _score_chunk(self, chunk: Chunk, sink: Sink) -> None:
-        plan, tally = self._plan, self._tally
-        with _system_errors(plan.job.input, "read"):
-            rows = plan.source.read(chunk, plan.needed)
-        coerced = rows.coerced(self._session.signature, plan.job.null)
-        outputs = self._session.predict(coerced.accepted_columns())
-        accepted = coerced.accepted
-        written = int(accepted.sum())
-        with _system_errors(plan.output, "written"):
-            rejected = self._reject(rows, coerced.errors)
-            sink.write(rows.kept(plan.keep, accepted), outputs)
-        tally.read += rows.count
-        tally.written += written
-        tally.rejected += rejected
-        if rows.count != written + rejected or any(len(values) != written for values in outputs.values()):
-            raise MlshipError(
-                f"Rows do not add up in chunk {chunk.index}: {rows.count} in, {written} out, {rejected} rejected.",
-                hint="This is a bug of mlship. Please report it.",
-            )
+    def _take_nothing(self) -> None:
+        """Give the output one part without rows, so that there is a file that tells its columns."""
+        data = self._setting.scorer.encoder.file(self._plan.none, _none_of(self._plan))
+        digest = hashlib.sha256(data).hexdigest()
+        empty = hashlib.sha256(b"").hexdigest()
+        done = Done(0, 0, 0, 0, "", 0, 0, 0, size=len(data), digest=digest, rejects_digest=empty)
+        self._output.add(done, data, b"")
+        self._note(done)
 
-    def _reject(self, rows: Rows, errors: list[CellError]) -> int:
-        if not errors:
-            return 0
-        first_row = self._tally.read + 1
-        if self._first_error is None:
-            self._first_error = (first_row + errors[0].row, errors[0])
-        self._tally.count_errors(errors)
-        return self._rejects.add(first_row, rows, errors)
+    def _units(self, scored: Scored) -> int:
+        """How much of the first inputs' total is done, for telling progress."""
+        return scored.piece.chunk.stop + sum(
+            given.state.get("size", 0) for given in self._plan.job.inputs[: scored.piece.place]
+        )
 
     @contextlib.contextmanager
-    def _watched_input(self) -> Iterator[None]:
-        """Tell a changed input before whatever else went wrong with it."""
-        path, state = self._plan.job.input, self._plan.input_state
+    def _reading(self, place: int) -> Iterator[None]:
         try:
             yield
-        except (InputRefused, OutputFailed) as error:
-            if FileState.of(path) != state:
-                raise changed(path) from error
+        except OSError as error:
+            raise unreadable(self._plan.job.inputs[place], error) from error
+
+    @contextlib.contextmanager
+    def _watched_inputs(self) -> Iterator[None]:
+        """Tell a changed input before whatever else went wrong with it."""
+        try:
+            yield
+        except OSError as error:  # from a worker's thread
+            self._check_unchanged()
+            raise OutputFailed(f"An input could not be read: {error.strerror or error}.") from error
+        except (InputRefused, OutputFailed):
+            self._check_unchanged()
             raise
+        self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        if FileState.of(self._plan.job.input) != self._plan.input_state:
-            raise changed(self._plan.job.input)
+        for given in self._plan.job.inputs:
+            if given.now() != given.state:
+                raise InputRefused(
+                    f"'{given.name}' changed while it was read, so that nothing was written.",
+                    hint="Run the command again when nothing writes to the file.",
+                    code="input_changed",
+                )
 
-    def _publish(self) -> None:
-        plan = self._plan
-        with _system_errors(plan.job.input, "read"):
-            digest = file_digest(plan.job.input)
-        self._check_unchanged()
-        with _system_errors(plan.output, "written"):
-            plan.work.publish_output(self._record(digest), rejects=self._rejects.exists)
-        self._rejects_published = self._rejects.exists
+    def _check_limit(self) -> None:
+        tally, limit = self._tally, self._plan.job.limit
+        if tally.rejected <= limit.allowed(tally.read):
+            return
+        self._rejects_published = self._output.publish_rejects()
+        raise self._too_many()
 
-    def _record(self, digest: str) -> dict[str, Any]:
-        job, tally = self._plan.job, self._tally
-        return {
-            "record": 1,
-            "model": describe_model(self._session),
-            "input": {"path": str(job.input), "size": self._plan.input_state.size, "sha256": digest},
-            "options": {"format": self._plan.format.name, "keep": list(self._plan.keep), "null": list(job.null)},
-            "rows": {"in": tally.read, "out": tally.written, "rejected": tally.rejected},
-            "rejects": dict(sorted(tally.codes.items())),
+    def _published(self) -> BatchReport:
+        more = self._facts()
+        report = BatchReport(
+            model=describe_model(self._setting.scorer.session),
+            tally=self._tally,
+            seconds=time.monotonic() - self._started,
+            more=more,
+        )
+        published = self._output.publish({"job": self._setting.key, "report": report.to_json()}, self._done)
+        return replace(
+            report,
+            outputs=published.outputs,
+            rejects_file=published.rejects,
+            seconds=time.monotonic() - self._started,
+            more={**more, "digests": published.digests},
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        """What monitors found and how time was spent."""
+        found: dict[str, Any] = {
+            monitor.name: monitor.result(self._totals.get(monitor.name, {}))
+            for monitor in self._setting.scorer.all_monitors
         }
+        if REFUSED in self._totals:
+            found[REFUSED] = self._totals[REFUSED]["rows"]
+        inputs = [
+            {"name": given.name, "size": given.state.get("size"), "rows": self._tally.of_input[place]}
+            for place, given in enumerate(self._plan.job.inputs)
+        ]
+        stages = {
+            stage: {"cpu_seconds": round(seconds, 4), "rows_per_second": round(self._tally.read / max(seconds, 1e-9))}
+            for stage, seconds in self._seconds.items()
+        }
+        return {**found, "inputs": inputs, "stages": stages, "peak_memory_bytes": _peak_memory()}
 
     def _too_many(self) -> InputRefused:
-        plan, tally = self._plan, self._tally
-        assert self._first_error is not None
-        row, error = self._first_error
-        where = f"row {row}" if error.column is None else f"row {row}, column '{error.column}'"
-        kind = f" ({error.kind} found)" if error.kind else ""
+        tally, limit = self._tally, self._plan.job.limit
+        where, kind, meaning = "", "", ""
+        if self._first_error is not None:
+            name, row, error = self._first_error
+            where = f" First: '{name}', row {row}" + ("" if error.column is None else f", column '{error.column}'")
+            kind = f" ({error.kind} found)" if error.kind else ""
+            meaning = f": {error.code}, {MEANINGS[error.code]}{kind}."
+        listed = f" '{self._rejects_published}' lists them all." if self._rejects_published else ""
         return InputRefused(
-            f"{tally.rejected} of the {tally.read} rows read from '{plan.job.input}' were rejected, more than the "
-            f"{plan.job.limit.allowed(tally.read)} allowed ({plan.job.limit}). First: {where}: {error.code}, "
-            f"{MEANINGS[error.code]}{kind}. No output was written; '{plan.rejects}' lists them all.",
+            f"{tally.rejected} of the {tally.read} rows read were rejected, more than the "
+            f"{limit.allowed(tally.read)} allowed ({limit}).{where}{meaning} No output was written;{listed}",
             hint="Mend them, or raise --max-rejects"
-            + ("." if plan.job.limit.percent is None else f", which {tally.rejected} would do."),
+            + ("." if limit.percent is None else f", which {tally.rejected} would do: what is scored is kept."),
             code="too_many_rejects",
         )
 
 
-def _let_go(close: Callable[[], None]) -> None:
-    """Close after success or failure; what has to arrive was closed, and its failure told, before."""
-    with contextlib.suppress(OSError):
-        close()
+def _none_of(plan: BatchPlan) -> dict[str, Any]:
+    import numpy as np
+
+    from mlship.model.tensors import OUTPUT_ARRAYS
+
+    return {output.name: np.empty(0, dtype=OUTPUT_ARRAYS[output.dtype]) for output in plan.outputs}
 
 
-@contextlib.contextmanager
-def _system_errors(path: Path, done: str) -> Iterator[None]:
-    """Tell a failure of the system with the path that the user knows."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputFailed(
-            f"'{path}' could not be {done}: {error.strerror or error}.",
-            hint="Check the disk and its free space: df -h" if done == "written" else None,
-        ) from error
+def _of_record(record: dict[str, Any]) -> BatchReport:
+    """The report of a run that did it all before."""
+    found = record["report"]
+    rows = found["rows"]
+    tally = Tally(rows["in"], rows["out"], rows["rejected"], Counter(found["rejects"]))
+    known = ("model", "rows", "rejects", "outputs", "rejects_file", "seconds")
+    more = {key: value for key, value in found.items() if key not in known}
+    return BatchReport(
+        model=found["model"],
+        tally=tally,
+        outputs=tuple(record["outputs"]),
+        rejects_file=record["rejects_file"],
+        already=True,
+        more=more,
+    )
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

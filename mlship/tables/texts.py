@@ -19,7 +19,7 @@ from mlship.model.values.codes import Array, CellError, Coerced, Refused, array_
 from mlship.model.values.rules import Reading, collect, finish
 from mlship.model.values.text import parse_float, read_column
 
-_NUMBERS: dict[str, type[pl.DataType]] = {"float64": pl.Float64, "float32": pl.Float64, "int64": pl.Int64}
+NUMBERS: dict[str, type[pl.DataType]] = {"float64": pl.Float64, "float32": pl.Float64, "int64": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def read_frame(signature: Signature, frame: pl.DataFrame, null: tuple[str, ...])
 
     Args:
         signature: The columns wanted, all of which the frame has.
-        frame: Columns of String.
+        frame: Columns of String, or of Float64 where all texts were such numbers or null (`tables.csv_typed`).
         null: Further texts that mean null.
     """
     numbers = _cast(signature, frame)
@@ -45,7 +45,9 @@ def read_frame(signature: Signature, frame: pl.DataFrame, null: tuple[str, ...])
     parts = []
     for column in signature.inputs:
         texts = frame.get_column(column.name)
-        if column.dtype in _NUMBERS:
+        if texts.dtype == pl.Float64:
+            found = _finished(signature, column, texts)
+        elif column.dtype in NUMBERS:
             found = _read_numbers(_Task(signature, column, null, tokens), numbers[column.name], texts)
         else:
             found = _read_distinct(_Task(signature, column, null, tokens), texts)
@@ -53,12 +55,28 @@ def read_frame(signature: Signature, frame: pl.DataFrame, null: tuple[str, ...])
     return collect(signature, frame.height, parts)
 
 
+def numeric_tokens(signature: Signature, column: Column, null: tuple[str, ...]) -> frozenset[str]:
+    """Return the texts that are numbers to any reader and mean null in a column."""
+    return frozenset(token for token in signature.null_tokens_of(column, null) if _is_number(token))
+
+
+def _finished(signature: Signature, column: Column, numbers: pl.Series) -> tuple[Array, list[CellError]]:
+    """Apply the rules to numbers that were read before."""
+    nulls = numbers.is_null().to_numpy() if numbers.null_count() else np.zeros(len(numbers), dtype=np.bool_)
+    values = (numbers.fill_null(0) if numbers.null_count() else numbers).to_numpy()
+    return finish(column, Reading(values, nulls), signature.tensor_dtypes[column.tensor])
+
+
 def _cast(signature: Signature, frame: pl.DataFrame) -> dict[str, pl.Series]:
     """Return the numeric columns as Polars reads them, all at once, null where it cannot."""
-    wanted = [column for column in signature.inputs if column.dtype in _NUMBERS]
+    wanted = [
+        column
+        for column in signature.inputs
+        if column.dtype in NUMBERS and frame.get_column(column.name).dtype == pl.String
+    ]
     # under other names, because those of users may be patterns to Polars, such as `*`
     texts = pl.DataFrame([frame.get_column(column.name).alias(str(place)) for place, column in enumerate(wanted)])
-    casts = (pl.col(str(place)).cast(_NUMBERS[column.dtype], strict=False) for place, column in enumerate(wanted))
+    casts = (pl.col(str(place)).cast(NUMBERS[column.dtype], strict=False) for place, column in enumerate(wanted))
     numbers = texts.select(casts).get_columns()
     return {column.name: series for column, series in zip(wanted, numbers, strict=True)}
 

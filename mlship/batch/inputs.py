@@ -1,0 +1,205 @@
+"""From what the command names to the files to score: files, folders, patterns, URIs, standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlship import objects
+from mlship.batch.outputs.work import FileState, work_folder
+from mlship.errors import InputRefused, UsageError
+from mlship.tables.objects import ObjectInput
+from mlship.tables.partitions import Partitioned, keys_of
+from mlship.tables.registry import FORMATS, Kind, by_name, kind_of, open_source
+from mlship.tables.streams import Pipe
+
+if TYPE_CHECKING:
+    from mlship.tables.contract import Source
+    from mlship.tables.dialect import Told
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file to score.
+
+    Attributes:
+        name: What the user calls it.
+        kind: Its format and packing.
+        path: Where it is on a disk, or None.
+        keys: Columns that its folders' names give (`year=2026`), with their values; None is null.
+        state: What changes when it is written to, as plain JSON values.
+    """
+
+    name: str
+    kind: Kind
+    path: Path | None = None
+    keys: dict[str, str | None] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def piped(self) -> bool:
+        """Whether it is standard input, which can be read once."""
+        return self.name == STDIN
+
+    def open(self, chunk_size: int, told: Told) -> Source:
+        """Open it; see `tables.registry.open_source`."""
+        place: Any = self.path
+        if self.piped:
+            place = Pipe("standard input", sys.stdin.buffer)
+        elif self.path is None:
+            place = ObjectInput(self.name) if self.kind.format.bytewise else self.name
+        source = open_source(self.kind, place, chunk_size, told)
+        return Partitioned(source, self.keys) if self.keys else source
+
+    def now(self) -> dict[str, Any]:
+        """Return its present state, empty when it is gone."""
+        if self.piped:
+            return {}
+        if self.path is None:
+            return objects.state(self.name)
+        found = FileState.of(self.path)
+        return {} if found is None else found.to_json()
+
+
+def find_inputs(given: Sequence[str], stdin_format: str | None) -> list[Input]:
+    """Return the files that a command names, each once, in the order of the arguments, folders' sorted by name.
+
+    What mlship wrote itself (outputs, rejects, journals), and hidden files, are passed over in folders and patterns.
+
+    Args:
+        given: Paths of files and folders, patterns such as `data/*.csv`, URIs, or `-`.
+        stdin_format: Name of the format of standard input, or None for CSV.
+
+    Raises:
+        UsageError: A name is not in UTF-8, or `-` stands beside others.
+        InputRefused: There is no such file, or its format cannot be told.
+    """
+    if STDIN in given and len(given) > 1:
+        raise UsageError("'-' is standard input, and stands alone.", hint="mlship batch - -o OUTPUT")
+    found: dict[str, Input] = {}
+    for item in given:
+        for one in _expanded(item, stdin_format):
+            found.setdefault(one.name, one)
+    return list(found.values())
+
+
+def _expanded(item: str, stdin_format: str | None) -> Iterator[Input]:
+    if item == STDIN:
+        yield Input(STDIN, Kind(_bytewise(stdin_format or "csv")))
+        return
+    if objects.is_uri(item):
+        yield from _stored(item)
+        return
+    try:
+        os.fsencode(item).decode()
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"The input's name {os.fsencode(item)!r} is not in UTF-8.", hint="Rename the file.", code="bad_name"
+        ) from None
+    path = Path(item)
+    if path.is_dir():
+        yield from _of_folder(path)
+    elif path.exists():
+        yield _of_file(path)
+    elif glob.has_magic(item):
+        yield from _of_pattern(item)
+    else:
+        raise InputRefused(f"There is no input '{item}'.", hint="Check the path: ls -l", code="no_input")
+
+
+def _bytewise(name: str) -> Any:
+    found = by_name(name)
+    if not found.bytewise:
+        raise UsageError(f"Standard input cannot be {name}; it can be csv, tsv or ndjson.", hint="--format csv")
+    return found
+
+
+def _of_file(path: Path, keys: dict[str, str | None] | None = None) -> Input:
+    if not path.is_file():
+        raise InputRefused(f"The input '{path}' is no regular file.", hint="Name a file or a folder.", code="no_file")
+    kind = kind_of(path.name)
+    if kind is None:
+        raise _unknown_format(str(path))
+    state = FileState.of(path)
+    return Input(str(path), kind, path, keys or {}, {} if state is None else state.to_json())
+
+
+def _unknown_format(name: str) -> InputRefused:
+    known = ", ".join(item.suffixes[0] for item in FORMATS)
+    return InputRefused(
+        f"'{name}' has a name from which its format cannot be told; it should end in one of {known}.",
+        hint="Give the file the suffix of what it holds.",
+        code="unknown_format",
+    )
+
+
+def _of_folder(folder: Path) -> Iterator[Input]:
+    names = sorted(_walked(folder))
+    if not names:
+        raise InputRefused(
+            f"The folder '{folder}' has no file to score.",
+            hint=f"Files to score end in one of {', '.join(item.suffixes[0] for item in FORMATS)}.",
+            code="no_input",
+        )
+    for path in names:
+        yield _of_file(path, keys_of(path.relative_to(folder).parts[:-1]))
+
+
+def _walked(folder: Path) -> Iterable[Path]:
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        folders[:] = [name for name in folders if not _hidden(name) and not _ours(here / name)]
+        for name in files:
+            if not _hidden(name) and not _ours(here / name) and kind_of(name) is not None:
+                yield here / name
+
+
+def _of_pattern(pattern: str) -> Iterator[Input]:
+    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - Path knows no base
+    files = [path for path in found if path.is_file() and not _hidden(path.name) and not _ours(path)]
+    if not files:
+        raise InputRefused(f"No file to score matches '{pattern}'.", hint="Check the pattern: ls", code="no_input")
+    base = len(Path(_fixed(pattern)).parts)
+    for path in files:
+        yield _of_file(path, keys_of(path.parts[base:-1]))
+
+
+def _fixed(pattern: str) -> str:
+    """The folders of a pattern before its first special character."""
+    parts = Path(pattern).parts
+    return str(Path(*parts[: next(at for at, part in enumerate(parts) if glob.has_magic(part))]))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _ours(path: Path) -> bool:
+    """Whether mlship wrote a file or folder."""
+    return path.name.endswith(".rejects.ndjson") or work_folder(path).is_dir()
+
+
+def _stored(uri: str) -> Iterator[Input]:
+    if not uri.endswith("/"):
+        yield _of_object(uri, {})
+        return
+    found = [item for item in objects.listed(uri) if not any(_hidden(part) for part in item.split("/"))]
+    names = [name for name in found if kind_of(name) is not None and not name.endswith(".rejects.ndjson")]
+    if not names:
+        raise InputRefused(f"'{uri}' has no object to score.", hint="Check the prefix.", code="no_input")
+    for name in sorted(names):
+        yield _of_object(uri + name, keys_of(tuple(name.split("/")[:-1])))
+
+
+def _of_object(uri: str, keys: dict[str, str | None]) -> Input:
+    kind = kind_of(uri.rpartition("/")[2])
+    if kind is None:
+        raise _unknown_format(uri)
+    return Input(uri, kind, None, keys, objects.state(uri))
