@@ -10,6 +10,7 @@ import numpy as np
 
 from mlship.model.signature import Column
 from mlship.model.values.codes import Array
+from mlship.monitor.bins import as_numbers, count_bins, edges_of
 
 _RARE = 10  # categories seen fewer times than this are pooled: a rare value can tell whom a row was about
 
@@ -24,7 +25,8 @@ def make_baseline(columns: Sequence[Column], sample: Mapping[str, Array], rows: 
 
     Returns:
         `rows`, and by column `missing` (a share) with `deciles` (11 numbers from the smallest to the largest, of
-        numeric columns that hold 10 or more) or `shares` (of categories seen 10 times or more; `pooled` for the rest).
+        numeric columns that hold 10 or more) and `bins` (shares of all rows in the bins that they make, see
+        `monitor.bins.edges_of`), or with `shares` (of categories seen 10 times or more; `pooled` for the rest).
     """
     return {"rows": rows, "columns": {column.name: _described(column, sample[column.name], rows) for column in columns}}
 
@@ -36,11 +38,13 @@ def _described(column: Column, values: Array, rows: int) -> dict[str, Any]:
         shares = {value: count / rows for value, count in sorted(counts.items()) if count >= _RARE}
         pooled = sum(count for count in counts.values() if count < _RARE) / rows
         return {"missing": _share(rows - len(present), rows), "shares": shares, "pooled": pooled}
-    numbers = values.astype(np.float64)
+    numbers = as_numbers(values)
     present_numbers = numbers[np.isfinite(numbers)]
     described: dict[str, Any] = {"missing": _share(int(np.isnan(numbers).sum()), rows)}
     if len(present_numbers) >= _RARE:  # the deciles of fewer are the values themselves
-        described["deciles"] = np.quantile(present_numbers, np.linspace(0, 1, 11)).tolist()
+        deciles = np.quantile(present_numbers, np.linspace(0, 1, 11)).tolist()
+        bins = count_bins(numbers, edges_of(deciles))
+        described |= {"deciles": deciles, "bins": [_share(count, rows) for count in bins]}
     return described
 
 
