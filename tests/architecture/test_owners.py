@@ -16,6 +16,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "flask": ("serve",),
     "gunicorn": ("serve",),
     "joblib": ("export",),
+    "obstore": ("objects.py",),
     "onnx": ("export", "model"),  # model reads the shapes of unsigned graphs with it
     "onnxruntime": ("export", "model"),  # export tries out what it has just made
     "pandas": ("export",),

@@ -1,0 +1,221 @@
+"""What an output in an object store consists of: names, manifest, and the journal's entries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mlship.batch.outputs.contract import Done
+from mlship.errors import InputRefused
+from mlship.objects import Found, Location, ObjectChanged, stream
+
+MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
+CLAIM, CLOCK = "_mlship/claim.json", "_mlship/clock"
+FORMAT = 1
+_OWN = re.compile(
+    r"part-(?P<part>[0-9a-f]{8})-\d{5,}(\.[a-z.]+)?|_rejects-(?P<rejects>[0-9a-f]{8})\.ndjson"
+    r"|_mlship/(job-(?P<job>[0-9a-f]{8})\.json|(?P<entry>[0-9a-f]{8})/\d{5,}\.ndjson|claim\.json|clock)"
+    r"|_manifest\.json|_SUCCESS"
+)
+
+
+def plain(value: Any) -> str:
+    """Return plain JSON values as the one text that equal values have."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def job_digest(job: dict[str, Any]) -> str:
+    """Return the sha256 of a job."""
+    return hashlib.sha256(plain(job).encode()).hexdigest()
+
+
+def tags_of(job: dict[str, Any]) -> tuple[str, str]:
+    """Return the two tags, 8 hexadecimal digits each, that the names of a job's objects can carry.
+
+    There are two, so that a job that is done all over again never touches what its last run published.
+    """
+    first, second = (hashlib.sha256(f"{turn}:{plain(job)}".encode()).hexdigest()[:8] for turn in (0, 1))
+    return first, second
+
+
+def part_name(tag: str, index: int, suffix: str) -> str:
+    """Return the name of a chunk's part."""
+    return f"part-{tag}-{index:05d}{suffix}"
+
+
+def rejects_name(tag: str) -> str:
+    """Return the name of the rejects object."""
+    return f"_rejects-{tag}.ndjson"
+
+
+def job_name(tag: str) -> str:
+    """Return the name of what tells which job is being done."""
+    return f"_mlship/job-{tag}.json"
+
+
+def entry_name(tag: str, index: int) -> str:
+    """Return the name of a chunk's journal entry."""
+    return f"_mlship/{tag}/{index:05d}.ndjson"
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a name, below the output's own, is one that mlship gives."""
+    return _OWN.fullmatch(name) is not None
+
+
+def tag_in(name: str) -> str | None:
+    """Return the tag in a name; None for what belongs to no job."""
+    found = _OWN.fullmatch(name)
+    return None if found is None else next((tag for tag in found.groupdict().values() if tag), None)
+
+
+@dataclass(frozen=True)
+class Part:
+    """An object that was written.
+
+    Attributes:
+        name: Its name, below the output's own.
+        size: Number of bytes.
+        rows: Number of rows.
+        sha256: Digest of its bytes.
+        md5: Another, by which many stores call an object: where its etag is this, it need not be read to be known.
+    """
+
+    name: str
+    size: int
+    rows: int
+    sha256: str
+    md5: str
+
+    @classmethod
+    def of(cls, name: str, rows: int, blocks: Iterable[bytes]) -> Part:
+        """Return what is to be told of bytes."""
+        size, sha256, md5 = 0, hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        for block in blocks:
+            size += len(block)
+            sha256.update(block)
+            md5.update(block)
+        return cls(name, size, rows, sha256.hexdigest(), md5.hexdigest())
+
+    def is_at(self, place: Location, found: Found | None, *, read: bool = False) -> bool:
+        """Tell whether an object has these very bytes.
+
+        Args:
+            place: Where it is.
+            found: What the store tells of it; None when it is not there.
+            read: Whether to read it even when its etag says it.
+        """
+        if found is None or found.size != self.size:
+            return False
+        if not read and (found.etag or "").strip('"') == self.md5:
+            return True
+        digest = hashlib.sha256()
+        try:
+            for block in stream(place):
+                digest.update(block)
+        except (InputRefused, ObjectChanged):  # it is being replaced or removed right now
+            return False
+        return digest.hexdigest() == self.sha256
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A chunk in the journal.
+
+    Attributes:
+        place: Its place among the chunks of this output, from 0.
+        done: The chunk.
+        part: Its part.
+        rejects: Its lines for the rejects file.
+    """
+
+    place: int
+    done: Done
+    part: Part
+    rejects: bytes
+
+    def to_bytes(self) -> bytes:
+        """Return a line of JSON with the chunk, and after it those of the rejects file."""
+        head = {"format": FORMAT, "place": self.place, "done": self.done.to_json(), "part": asdict(self.part)}
+        return plain(head).encode() + b"\n" + self.rejects
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Entry:
+        """Return what `to_bytes` gave.
+
+        Raises:
+            ValueError: It is something else, or damaged.
+        """
+        line, _, rejects = data.partition(b"\n")
+        try:
+            head = json.loads(line)
+            if head["format"] != FORMAT:
+                raise ValueError("another format")
+            entry = cls(int(head["place"]), Done.from_json(head["done"]), Part(**head["part"]), rejects)
+        except (KeyError, TypeError) as error:
+            raise ValueError("no journal entry") from error
+        done = entry.done
+        if len(rejects) != done.rejects_size or (rejects and _sha256(rejects) != done.rejects_digest):
+            raise ValueError("rejects are damaged")
+        if (entry.part.size, entry.part.sha256) != (done.size, done.digest):
+            raise ValueError("part and chunk differ")
+        return entry
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished output consists of; readers go by it and by nothing else.
+
+    Attributes:
+        tag: The tag in the parts' names.
+        job: sha256 of the job.
+        parts: The parts, in the order of their rows.
+        rejects: The rejects object, or None when no row was rejected.
+        record: What the run told of itself.
+    """
+
+    tag: str
+    job: str
+    parts: tuple[Part, ...]
+    rejects: Part | None
+    record: dict[str, Any]
+
+    @property
+    def names(self) -> set[str]:
+        """All names that it lists."""
+        return {part.name for part in self.all_parts}
+
+    @property
+    def all_parts(self) -> tuple[Part, ...]:
+        """Parts and rejects object."""
+        return self.parts if self.rejects is None else (*self.parts, self.rejects)
+
+    def to_bytes(self) -> bytes:
+        """Return it as JSON for programs and people."""
+        data = {"format": FORMAT, "rows": sum(part.rows for part in self.parts), **asdict(self)}
+        return json.dumps(data, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Return what `to_bytes` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            found = json.loads(data)
+            if found["format"] != FORMAT:
+                raise ValueError("another format")
+            rejects = None if found["rejects"] is None else Part(**found["rejects"])
+            parts = tuple(Part(**part) for part in found["parts"])
+            return cls(str(found["tag"]), str(found["job"]), parts, rejects, dict(found["record"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError("no manifest") from error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
