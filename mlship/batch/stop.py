@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from mlship.errors import Stopped
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Seconds. On Windows Python sees Ctrl-C only between two waits; elsewhere a signal ends one at once.
+_LONGEST_WAIT = 1.0
 
 
 class Stop:
@@ -18,6 +21,9 @@ class Stop:
 
     def __init__(self) -> None:
         self._signum: int | None = None
+        # Let go by the first signal. A bare lock: an Event has one of its own, which the interrupted wait may hold.
+        self._quiet = threading.Lock()
+        self._quiet.acquire()
 
     def check(self) -> None:
         """End the run if a signal came.
@@ -27,6 +33,21 @@ class Stop:
         """
         if self._signum is not None:
             raise _stopped(self._signum)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, unless a signal comes or came already.
+
+        Args:
+            seconds: How much.
+
+        Raises:
+            Stopped: A signal came.
+        """
+        end = time.monotonic() + seconds
+        while self._signum is None and (left := end - time.monotonic()) > 0:
+            self._quiet.acquire(timeout=min(left, _LONGEST_WAIT))
+        if self._signum is not None:
+            raise Stopped(self._signum, f"Stopped by {signal.Signals(self._signum).name} between two runs.")
 
     @contextlib.contextmanager
     def interrupted(self) -> Iterator[None]:
@@ -42,7 +63,9 @@ class Stop:
 
     def note(self, signum: int, _frame: FrameType | None) -> None:
         """Remember a signal, and let a second one end the process as usual."""
-        self._signum = signum
+        first, self._signum = self._signum is None, signum
+        if first:
+            self._quiet.release()
         signal.signal(signum, signal.SIG_DFL if signum != signal.SIGINT else signal.default_int_handler)
 
 

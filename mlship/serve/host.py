@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from mlship import extras
 from mlship.errors import MlshipError, OutputFailed, UsageError
+from mlship.quota import available_cpus, default_workers
 from mlship.serve.preflight import preflight
-from mlship.serve.quota import available_cpus, default_threads, default_workers
-from mlship.serve.settings import Ready, ServeOptions
+from mlship.serve.settings import Ready, ServeOptions, default_threads
 
 if TYPE_CHECKING:
     from mlship.serve.arbiter import ServeApplication

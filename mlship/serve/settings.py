@@ -1,7 +1,8 @@
-"""What a server is told: options from the user, limits on requests, and what is known of the model."""
+"""What a server is told: options and their defaults, limits on requests, and what is known of the model."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from mlship.errors import UsageError
 
 _COUNT = re.compile(r"[1-9][0-9]{0,3}")
+# With fewer threads a few slow clients hold the whole worker; more of them wait for one another's bytecode.
+_LEAST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,15 @@ class Ready:
     url: str
     workers: int
     threads: int
+
+
+def default_threads(cpus: float, workers: int) -> int:
+    """Return the number of threads of each worker.
+
+    Two for each CPU that falls to the worker, so that one scores while another waits for its client,
+    and never fewer than four.
+    """
+    return max(_LEAST_THREADS, math.ceil(2 * cpus / workers))
 
 
 def parse_count(text: str, option: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Workers and threads follow from the CPUs that this process may really use."""
+"""Workers follow from the CPUs that this process may really use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlship.serve.quota import available_cpus, cgroup_quota, default_threads, default_workers
+from mlship.quota import available_cpus, cgroup_quota, default_workers
 
 V2 = "0::{}\n"
 V1 = "4:memory:/elsewhere\n3:cpu,cpuacct:{}\n0::/ignored\n"
@@ -89,16 +89,7 @@ def test_quota_bounds_the_cpus(tmp_path: Path) -> None:
     assert available_cpus(large) == allowed
 
 
-@pytest.mark.parametrize(
-    ("cpus", "workers", "threads"),
-    [(0.25, 1, 4), (1.0, 1, 4), (1.9, 1, 4), (2.0, 2, 4), (7.5, 7, 4), (64.0, 64, 4)],
-)
-def test_defaults_follow_the_cpus(cpus: float, workers: int, threads: int) -> None:
-    """There is one worker for each whole CPU, at least one, and four threads in each."""
+@pytest.mark.parametrize(("cpus", "workers"), [(0.25, 1), (1.0, 1), (1.9, 1), (2.0, 2), (7.5, 7), (64.0, 64)])
+def test_workers_follow_the_cpus(cpus: float, workers: int) -> None:
+    """There is one worker for each whole CPU, and at least one."""
     assert default_workers(cpus) == workers
-    assert default_threads(cpus, workers) == threads
-
-
-def test_one_worker_on_many_cpus_has_more_threads() -> None:
-    """A single worker on eight CPUs gets two threads for each of them."""
-    assert default_threads(8.0, 1) == 16

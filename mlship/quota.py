@@ -1,4 +1,4 @@
-"""How many CPUs this process may use, and how many workers and threads follow from it.
+"""How many CPUs this process may use, and how many workers follow from it.
 
 A container is often given a share of a large machine. `os.cpu_count()` then tells of the machine, so
 the quota of the control group is read too: cpu.max of version 2
@@ -15,8 +15,6 @@ from pathlib import Path
 
 _ROOT = Path("/")
 _Reader = Callable[[Path], float | None]
-# With fewer threads a few slow clients hold the whole worker; more of them wait for one another's bytecode.
-_LEAST_THREADS = 4
 
 
 def available_cpus(root: Path = _ROOT) -> float:
@@ -33,15 +31,6 @@ def available_cpus(root: Path = _ROOT) -> float:
 def default_workers(cpus: float) -> int:
     """Return the number of worker processes for some CPUs: one for each whole CPU, at least one."""
     return max(1, math.floor(cpus))
-
-
-def default_threads(cpus: float, workers: int) -> int:
-    """Return the number of threads of each worker.
-
-    Two for each CPU that falls to the worker, so that one scores while another waits for its client,
-    and never fewer than four.
-    """
-    return max(_LEAST_THREADS, math.ceil(2 * cpus / workers))
 
 
 def cgroup_quota(root: Path = _ROOT) -> float | None:
