@@ -63,7 +63,7 @@ class Input:
         if self.piped:
             return {}
         if self.path is None:
-            return objects.state(self.name)
+            return _state(self.name)
         found = FileState.of(self.path)
         return {} if found is None else found.to_json()
 
@@ -190,11 +190,11 @@ def _stored(uri: str) -> Iterator[Input]:
     if not uri.endswith("/"):
         yield _of_object(uri, {})
         return
-    found = [item for item in objects.listed(uri) if not any(_hidden(part) for part in item.split("/"))]
-    names = [name for name in found if kind_of(name) is not None and not name.endswith(".rejects.ndjson")]
-    if not names:
+    names = {found.uri.removeprefix(uri): found for found in objects.list_objects(objects.parse(uri))}
+    given = sorted(name for name in names if kind_of(name) and not any(_hidden(part) for part in name.split("/")))
+    if not given:
         raise InputRefused(f"'{uri}' has no object to score.", hint="Check the prefix.", code="no_input")
-    for name in sorted(names):
+    for name in given:
         yield _of_object(uri + name, keys_of(tuple(name.split("/")[:-1])))
 
 
@@ -202,4 +202,9 @@ def _of_object(uri: str, keys: dict[str, str | None]) -> Input:
     kind = kind_of(uri.rpartition("/")[2])
     if kind is None:
         raise _unknown_format(uri)
-    return Input(uri, kind, None, keys, objects.state(uri))
+    return Input(uri, kind, None, keys, _state(uri))
+
+
+def _state(uri: str) -> dict[str, Any]:
+    found = objects.head(objects.parse(uri))
+    return {"size": found.size, "etag": found.etag}

@@ -61,12 +61,13 @@ class BatchPlan:
         return source
 
 
-def plan(job: BatchJob, signature: Signature) -> BatchPlan:
+def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> BatchPlan:
     """Work out what a run reads and writes of each row.
 
     Args:
         job: What was asked for.
         signature: The model's columns.
+        others: Columns that another model reads, by the inputs' names.
 
     Raises:
         UsageError: The options contradict each other or the columns.
@@ -85,8 +86,16 @@ def plan(job: BatchJob, signature: Signature) -> BatchPlan:
     first = _opened(job.inputs[0], job.chunk_size, told)
     _check_columns(job.inputs[0], first.columns, renamed)
     keep = _keep(job, first.columns, signature)
-    others = () if job.actual is None else (_actual(job, first.columns),)
-    wanted = Wanted(renamed, keep, others, job.null)
+    for name in others:
+        if name not in first.columns:
+            raise InputRefused(
+                f"'{job.inputs[0].name}' lacks the column '{name}', which the model to compare with needs.",
+                hint=f"It has: {_listed(first.columns)}.",
+                code="missing_column",
+            )
+    asked = () if job.actual is None else (_actual(job, first.columns),)
+    # what both models read by the same rules is read once
+    wanted = Wanted(renamed, keep, (*asked, *others), job.null)
     return BatchPlan(job, signature, wanted, told, first, (*_numbers(job), *signature.outputs), first.none_of(keep))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import resource
 import sys
 import time
 from collections import Counter
@@ -331,6 +330,10 @@ def _of_record(record: dict[str, Any]) -> BatchReport:
     )
 
 
-def _peak_memory() -> int:
+def _peak_memory() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

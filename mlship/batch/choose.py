@@ -1,0 +1,134 @@
+"""Where a job's output goes and of which format it is; everything that can be refused about it is refused here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from mlship import objects
+from mlship.batch.inputs import STDIN
+from mlship.batch.job import BatchJob
+from mlship.batch.outputs.contract import Output
+from mlship.batch.outputs.file import FileOutput, FileTarget
+from mlship.batch.outputs.folder import FolderOutput, FolderTarget
+from mlship.batch.outputs.objects import ObjectOutput
+from mlship.batch.outputs.stream import StreamOutput
+from mlship.errors import OutputFailed, UsageError
+from mlship.tables.contract import Encoder
+from mlship.tables.registry import Kind, by_name, kind_of, stem_of
+
+STDOUT = "-"
+
+
+def output_name(job: BatchJob) -> str:
+    """Return the output's name: the one given, else `<stem>.scored.<ext>` beside the only input.
+
+    Raises:
+        UsageError: None was given, and there is none beside such inputs.
+    """
+    if job.output is not None:
+        return job.output
+    given = job.inputs[0]
+    assert len(job.inputs) == 1, "several inputs without an output are a job each"
+    if given.path is None:
+        raise UsageError(
+            f"'{given.name}' is no file on a disk, so that the output needs a name.",
+            hint="-o OUTPUT, where - is standard output" if given.name == STDIN else "-o s3://BUCKET/FOLDER/",
+        )
+    stem, suffix = stem_of(given.path.name)
+    if job.format is not None and by_name(job.format) is not given.kind.format:
+        suffix = by_name(job.format).suffixes[0]
+    return str(given.path.with_name(f"{stem}.scored{suffix}"))
+
+
+def output_kind(job: BatchJob, name: str) -> Kind:
+    """Return the output's format and packing: what --format says, else what its name tells, else the input's own.
+
+    Raises:
+        UsageError: Neither tells, or they contradict each other.
+    """
+    wanted = by_name(job.format) if job.format is not None else None
+    told = None if name == STDOUT or name.endswith("/") else kind_of(name)
+    own = job.inputs[0].kind
+    if name == STDOUT:
+        kind = Kind(wanted or (own.format if own.format.bytewise else by_name("csv")))
+        if not kind.format.bytewise:
+            raise UsageError(
+                f"Standard output cannot be {kind.format.name}; it can be csv, tsv or ndjson.", hint="--format csv"
+            )
+        return kind
+    if name.endswith("/"):
+        return own if wanted in (None, own.format) else Kind(wanted or own.format)
+    if wanted is None and told is None:
+        raise UsageError(
+            f"The output '{name}' has a name from which its format cannot be told.",
+            hint=f"Say it: --format {own.format.name}",
+        )
+    if wanted is not None and told is not None and wanted is not told.format:
+        raise UsageError(
+            f"The output '{name}' has a name of {told.format.name}, but --format says {wanted.name}.",
+            hint=f"Leave --format away, or end the name in {wanted.suffixes[0]}.",
+        )
+    if told is not None:
+        return told
+    assert wanted is not None
+    return Kind(wanted)
+
+
+def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path, ...]) -> Output:
+    """Return the output.
+
+    Args:
+        job: What was asked for.
+        kind: The output's format and packing.
+        encoder: Makes its files.
+        models: Model files, which the output must not replace.
+
+    Raises:
+        UsageError: It is an input or a model, or of a kind that cannot be shared by shards.
+        OutputFailed: Its folder is not there.
+    """
+    name = output_name(job)
+    if job.shard is not None and not name.endswith("/"):
+        raise UsageError(
+            f"'{name}' is one file, but shards write parts of a folder.", hint="End the name in a slash: -o scored/"
+        )
+    if name == STDOUT:
+        return StreamOutput(sys.stdout.buffer, job.rejects)
+    if objects.is_uri(name):
+        return ObjectOutput(name, kind.suffix)
+    path = Path(name)
+    for other, what in (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models)):
+        if other is not None and same_file(other, path):
+            raise UsageError(
+                f"The output '{name}' is the {what} '{other}' itself.",
+                hint="Write elsewhere with -o.",
+                code="output_is_input",
+            )
+    if not path.parent.is_dir():
+        raise OutputFailed(
+            f"'{name}' cannot be written: there is no folder '{path.parent}'.",
+            hint=f"Make the folder first: mkdir -p '{path.parent}'",
+        )
+    if name.endswith("/"):
+        return FolderOutput(FolderTarget(path, job.rejects or _rejects_of(job, path), kind.suffix, job.shard))
+    if path.exists() and not path.is_file():
+        hint = f"End it in a slash for a folder of parts: -o '{name}/'" if path.is_dir() else "Name a file with -o."
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise UsageError(f"The output '{name}' is {what}; a file was expected.", hint=hint)
+    rejects = job.rejects or path.with_name(f"{stem_of(path.name)[0]}.rejects.ndjson")
+    return FileOutput(FileTarget(path, rejects, None if encoder.appends else encoder.assemble))
+
+
+def _rejects_of(job: BatchJob, folder: Path) -> Path:
+    share = "" if job.shard is None else f".shard-{job.shard.index}-of-{job.shard.of}"
+    return folder.with_name(f"{folder.name}{share}.rejects.ndjson")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Tell whether two names lead to one file, by whatever links."""
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121 - Path.samefile does the same with more system calls
+    except OSError:
+        return False

@@ -1,0 +1,121 @@
+"""From a job and a model to what a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlship import __version__
+from mlship.batch.choose import open_output, output_kind, output_name
+from mlship.batch.job import BatchJob
+from mlship.batch.outputs.contract import Output
+from mlship.batch.plan import BatchPlan, plan
+from mlship.batch.run import Setting
+from mlship.batch.score import Scorer, Versus
+from mlship.errors import UsageError
+from mlship.model.session import Session, SessionSpec, open_session
+from mlship.model.signature import Signature
+from mlship.monitor.actual import Actual, actual_signature
+from mlship.monitor.comparison import Comparison
+from mlship.monitor.drift import Drift
+from mlship.monitor.predictions import Predictions
+from mlship.tables.registry import Kind, open_encoder
+
+_LIBRARIES = ("numpy", "onnxruntime", "polars")
+"""What decides bits besides mlship itself."""
+
+
+def prepare(job: BatchJob, model: Path, session: Session, say: Callable[[str], None]) -> Setting:
+    """Work out a run.
+
+    Args:
+        job: What was asked for.
+        model: The model's file, which the output must not replace.
+        session: The model, open.
+        say: Tells the user something.
+
+    Raises:
+        UsageError: The options contradict each other or the columns, or the output must not be replaced.
+        InputRefused: An input is absent, cannot be understood, or lacks columns that the model needs.
+        OutputFailed: The output's folder is not there, or something cannot be read.
+        ModelRefused: The model to compare with is refused.
+    """
+    other = None if job.compare is None else open_session(SessionSpec(job.compare, "bulk"))
+    planned = plan(job, session.signature, () if other is None else _names(other.signature, job.rename))
+    kind = output_kind(job, output_name(job))
+    encoder = open_encoder(kind, planned.none, planned.outputs)
+    models = (model,) if job.compare is None else (model, job.compare)
+    output = open_output(job, kind, encoder, models)
+    scorer = Scorer(
+        plan=planned,
+        session=session,
+        encoder=encoder,
+        whole_files=output.whole_files,
+        monitors=_monitors(job, session),
+        versus=None if other is None else _versus(job, session, other),
+        actual=None if job.actual is None else actual_signature(session.signature, job.actual),
+    )
+    return Setting(planned, scorer, output, _key(planned, kind, (session, other), output), say)
+
+
+def _names(signature: Signature, rename: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(rename.get(name, name) for name in signature.names)
+
+
+def _monitors(job: BatchJob, session: Session) -> tuple[Any, ...]:
+    signature = session.signature
+    found: list[Any] = [Predictions(signature.outputs), Drift(signature.inputs, session.card.baseline)]
+    if job.actual is not None:
+        found.append(Actual(signature))
+    if job.gates.max_drift is not None and session.card.baseline is None:
+        raise UsageError(
+            "--max-drift needs the baseline of a sample, and the model's file carries none.",
+            hint="Export it again with --sample FILE.",
+        )
+    return tuple(found)
+
+
+def _versus(job: BatchJob, session: Session, other: Session) -> Versus:
+    signature = other.signature
+    renamed = replace(
+        signature,
+        inputs=tuple(replace(column, name=job.rename.get(column.name, column.name)) for column in signature.inputs),
+    )
+    same = set(signature.inputs) == set(session.signature.inputs) and signature.null_tokens == (
+        session.signature.null_tokens
+    )
+    monitor = Comparison(session.signature.outputs, signature.outputs)
+    return Versus(other, renamed, job.rename, same and _tensors(signature) == _tensors(session.signature), monitor)
+
+
+def _tensors(signature: Signature) -> set[tuple[str, str]]:
+    return set(signature.tensor_dtypes.items())
+
+
+def _key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None], output: Output) -> dict[str, Any]:
+    """What decides the output's bytes and the report."""
+    job = planned.job
+    session, other = sessions
+    return {
+        "model": session.digest,
+        "input": [{"name": given.name, **given.state} for given in job.inputs],
+        "options": {
+            "output": output.name,
+            "format": kind.format.name,
+            "packing": kind.packing,
+            "keep": list(planned.wanted.keep),
+            "row_numbers": job.row_numbers,
+            "rename": dict(job.rename),
+            "chunk_size": job.chunk_size,
+            "null": list(job.null),
+            "told": {key: value for key, value in asdict(job.told).items() if key not in ("sought", "numbers")},
+            "records": job.rejects is not None,
+            "shard": None if job.shard is None else [job.shard.index, job.shard.of],
+            "compare": None if other is None else other.digest,
+            "actual": job.actual,
+        },
+        "version": {"mlship": __version__, **{name: version(name) for name in _LIBRARIES}},
+    }
