@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from mlship.errors import ModelRefused, UsageError
 from mlship.model import foreign
 from mlship.model.artifact import Artifact, Card, RowPlan, read_artifact
 from mlship.model.compare import Difference, difference
+from mlship.model.runtime import first_line, open_runtime
 from mlship.model.signature import Signature
-from mlship.model.tensors import OUTPUT_ARRAYS, NoColumn, column_of, feed, fits
+from mlship.model.tensors import OUTPUT_ARRAYS, NoColumn, column_of, feed, fits, tensors_of
+from mlship.model.trial import Way, tried
 from mlship.model.values.codes import Array
 
-if TYPE_CHECKING:
-    import onnxruntime
+Purpose = Literal["single", "bulk"]
+"""What a session is for: few rows at a time, answered soon, or many, with the least work for all."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,12 @@ class SessionSpec:
 
     Attributes:
         model: Path of the ONNX file, or its bytes.
+        purpose: With `bulk` opening takes some tenths of a second longer, in which it is tried out how this processor
+            answers many rows with the least work. The answers are the same to the bit.
     """
 
     model: Path | bytes
+    purpose: Purpose = "single"
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,18 @@ class Session:
         digest: The artifact's digest.
         proven: Whether the file carries a proof of equality with an original.
         replay: What came of the golden rows.
+        way: How the graph is laid out, and how many rows it is given at once.
     """
 
-    def __init__(self, runtime: onnxruntime.InferenceSession, artifact: Artifact, card: Card) -> None:
+    def __init__(self, way: Way, artifact: Artifact, card: Card) -> None:
         self.card = card
         self.digest = artifact.digest
         self.proven = artifact.card is not None and artifact.card.parity is not None
         self.replay = Replay(0, agrees=True)
-        self._runtime = runtime
+        self.way = way
+        self._runtime = way.runtime
         self._source = artifact.source
-        self._tensors = list(dict.fromkeys(output.tensor for output in card.signature.outputs))
+        self._tensors = tensors_of(card.signature)
 
     @property
     def signature(self) -> Signature:
@@ -101,29 +108,37 @@ class Session:
             raise ModelRefused(f"{self._source} gave {error}.", code="runtime_failed") from error
 
     def _call(self, feeds: dict[str, Array], rows: int, plan: RowPlan) -> dict[str, Array]:
-        size = plan.fixed or -(-rows // plan.multiple) * plan.multiple
-        parts = [
-            self._run({name: _padded(values[start : start + size], size) for name, values in feeds.items()})
-            for start in range(0, rows, size)
-        ]
-        for part in parts:
-            for name, values in part.items():
-                if values.shape[:1] != (size,):
-                    raise ModelRefused(
-                        f"{self._source} gave an output {name!r} of shape {values.shape} for {size} rows.",
-                        code="runtime_failed",
-                    )
+        whole = -(-rows // plan.multiple) * plan.multiple
+        size = plan.fixed or min(whole, self._most_rows(plan.multiple) or whole)
+        parts: list[dict[str, Array]] = []
+        for start in range(0, rows, size):
+            count = plan.fixed or min(size, whole - start)
+            parts.append(
+                self._run(
+                    {name: _padded(values[start : start + count], count) for name, values in feeds.items()}, count
+                )
+            )
         if len(parts) == 1:
             return {name: values[:rows] for name, values in parts[0].items()}
         return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
 
-    def _run(self, feeds: dict[str, Array]) -> dict[str, Array]:
+    def _most_rows(self, multiple: int) -> int | None:
+        return self.way.rows and -(-self.way.rows // multiple) * multiple
+
+    def _run(self, feeds: dict[str, Array], rows: int) -> dict[str, Array]:
         try:
-            return dict(zip(self._tensors, self._runtime.run(self._tensors, feeds), strict=True))
+            part = dict(zip(self._tensors, self._runtime.run(self._tensors, feeds), strict=True))
         except Exception as error:  # the runtime's own exception types are not public
             raise ModelRefused(
-                f"{self._source} failed in onnxruntime: {_first_line(error)}", code="runtime_failed"
+                f"{self._source} failed in onnxruntime: {first_line(error)}", code="runtime_failed"
             ) from error
+        for name, values in part.items():
+            if values.shape[:1] != (rows,):
+                raise ModelRefused(
+                    f"{self._source} gave an output {name!r} of shape {values.shape} for {rows} rows.",
+                    code="runtime_failed",
+                )
+        return part
 
 
 def open_session(spec: SessionSpec) -> Session:
@@ -139,13 +154,15 @@ def open_session(spec: SessionSpec) -> Session:
     artifact = read_artifact(spec.model)
     if artifact.card is None:
         data, labels = foreign.without_zipmap(artifact.data)
-        runtime = _runtime(data, artifact.source)
+        runtime = open_runtime(data, artifact.source)
         card = foreign.card_of(runtime, labels, spec.model if isinstance(spec.model, Path) else None, artifact.digest)
     else:
-        runtime, card = _runtime(artifact.data, artifact.source), artifact.card
+        runtime, card = open_runtime(artifact.data, artifact.source), artifact.card
         if not fits(runtime, card.signature):
             raise ModelRefused(f"{artifact.source} has a signature that does not fit its graph.", code="bad_signature")
-    session = Session(runtime, artifact, card)
+    # What a foreign graph answers may depend on the number of rows of a call: no clock may choose it.
+    bulk = spec.purpose == "bulk" and artifact.card is not None
+    session = Session(tried(runtime, artifact, card) if bulk else Way(runtime), artifact, card)
     session.replay = replay_golden(session)
     return session
 
@@ -188,34 +205,6 @@ def _versions(card: Card) -> str:
     versions = card.provenance.get("versions")
     then = versions.get("onnxruntime", "unknown") if isinstance(versions, dict) else "unknown"
     return f"onnxruntime was {then} then and is {onnxruntime.__version__} now."
-
-
-def _runtime(data: bytes, source: str) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Left to itself it takes bytes that bear another mark for its own format, which nobody has looked into.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.log_severity_level = 4
-    try:
-        # With its fallback a failure is printed to stdout, where only --json may write, and then tried again.
-        return onnxruntime.InferenceSession(
-            data,
-            options,
-            providers=["CPUExecutionProvider"],
-            enable_fallback=0,
-            # It takes a factor for 1 that differs from it by a billionth, also in double precision.
-            disabled_optimizers=["NoopElimination"],
-        )
-    except Exception as error:  # the runtime's own exception types are not public
-        raise ModelRefused(f"{source} cannot be opened by onnxruntime: {_first_line(error)}", code="no_load") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 def _padded(values: Array, size: int) -> Array:

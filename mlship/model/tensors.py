@@ -76,6 +76,11 @@ def _numbers(values: Any, dtype: str) -> Array:
     return np.where(np.isnat(values), np.nan, ticks) if dtype.startswith("float") else ticks
 
 
+def tensors_of(signature: Signature) -> list[str]:
+    """Return the graph outputs that a signature's columns are taken from, each once."""
+    return list(dict.fromkeys(output.tensor for output in signature.outputs))
+
+
 class NoColumn(Exception):
     """What a graph gave is no column of the signature's."""
 
