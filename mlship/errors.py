@@ -9,6 +9,7 @@
     |   `-- DamagedChunk    6  500  what was written is not what is on the disk
     |-- OutputLocked        7  500  another run holds the output
     |-- DependencyMissing   8  500  an optional library is absent
+    |-- GateExceeded        9  500  the output is there, and what was measured on it is past a bound
     `-- Stopped       130/143  503  SIGINT or SIGTERM
 
 The library raises; only the command line turns an error into an exit code, and only the HTTP side
@@ -98,6 +99,13 @@ class DependencyMissing(MlshipError):
 
     exit_code = 8
     default_code = "dependency_missing"
+
+
+class GateExceeded(MlshipError):
+    """The output was published, and drift or change on it is past what was allowed."""
+
+    exit_code = 9
+    default_code = "gate_exceeded"
 
 
 class Stopped(MlshipError):

@@ -66,6 +66,7 @@ class BatchJob:
         rejects: Where rejected rows go with their records, or None for a file beside the output without them.
         null: Further texts that mean null.
         told: What is known of files of text.
+        no_header: Whether files of text have no header, their columns being the model's in order.
         restart: Whether to begin anew where an unfinished run could go on.
         overwrite: Whether an output that mlship did not write may be replaced.
         shard: The part of the work that is asked for, or None for all.
@@ -86,6 +87,7 @@ class BatchJob:
     rejects: Path | None = None
     null: tuple[str, ...] = ()
     told: Told = Told()
+    no_header: bool = False
     restart: bool = False
     overwrite: bool = False
     shard: Shard | None = None

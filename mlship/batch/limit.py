@@ -61,3 +61,15 @@ def parse_limit(text: str) -> RejectLimit:
         f"'{text}' is no limit of rejected rows; a number or a percentage up to 100% was expected.",
         hint="--max-rejects 25 or --max-rejects 0.5%",
     )
+
+
+def parse_share(text: str) -> float:
+    """Read a percentage such as `1%` as a share of 1.
+
+    Raises:
+        UsageError: It is none.
+    """
+    percent = _PERCENT.fullmatch(text.strip())
+    if percent is None or Fraction(percent[1]) > 100:
+        raise UsageError(f"'{text}' is no percentage up to 100%.", hint="--max-changed 1%")
+    return float(Fraction(percent[1]) / 100)

@@ -119,7 +119,8 @@ def _opened(given: Input, chunk_size: int, told: Told) -> Source:
 
 def _told(job: BatchJob, renamed: Signature) -> Told:
     numbers = frozenset(column.name for column in renamed.inputs if column.dtype in _NUMBERS)
-    return replace(job.told, sought=frozenset(renamed.names), numbers=numbers)
+    names = renamed.names if job.no_header else None
+    return replace(job.told, names=names, sought=frozenset(renamed.names), numbers=numbers)
 
 
 def _renamed(signature: Signature, rename: Mapping[str, str]) -> Signature:

@@ -44,7 +44,8 @@ def prepare(job: BatchJob, model: Path, session: Session, say: Callable[[str], N
         ModelRefused: The model to compare with is refused.
     """
     other = None if job.compare is None else open_session(SessionSpec(job.compare, "bulk"))
-    planned = plan(job, session.signature, () if other is None else _names(other.signature, job.rename))
+    apart = other is not None and not _same_columns(session.signature, other.signature)
+    planned = plan(job, session.signature, _names(other.signature, job.rename) if other is not None and apart else ())
     kind = output_kind(job, output_name(job))
     encoder = open_encoder(kind, planned.none, planned.outputs)
     models = (model,) if job.compare is None else (model, job.compare)
@@ -69,7 +70,7 @@ def _monitors(job: BatchJob, session: Session) -> tuple[Any, ...]:
     signature = session.signature
     found: list[Any] = [Predictions(signature.outputs), Drift(signature.inputs, session.card.baseline)]
     if job.actual is not None:
-        found.append(Actual(signature))
+        found.append(Actual(signature.outputs))
     if job.gates.max_drift is not None and session.card.baseline is None:
         raise UsageError(
             "--max-drift needs the baseline of a sample, and the model's file carries none.",
@@ -84,15 +85,17 @@ def _versus(job: BatchJob, session: Session, other: Session) -> Versus:
         signature,
         inputs=tuple(replace(column, name=job.rename.get(column.name, column.name)) for column in signature.inputs),
     )
-    same = set(signature.inputs) == set(session.signature.inputs) and signature.null_tokens == (
-        session.signature.null_tokens
-    )
     monitor = Comparison(session.signature.outputs, signature.outputs)
-    return Versus(other, renamed, job.rename, same and _tensors(signature) == _tensors(session.signature), monitor)
+    return Versus(other, renamed, job.rename, _same_columns(session.signature, signature), monitor)
 
 
-def _tensors(signature: Signature) -> set[tuple[str, str]]:
-    return set(signature.tensor_dtypes.items())
+def _same_columns(one: Signature, other: Signature) -> bool:
+    """Whether two models read the same columns by the same rules, so that what one accepts the other does too."""
+    return (
+        set(one.inputs) == set(other.inputs)
+        and one.tensor_dtypes == other.tensor_dtypes
+        and one.null_tokens == other.null_tokens
+    )
 
 
 def _key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None], output: Output) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None
             "rename": dict(job.rename),
             "chunk_size": job.chunk_size,
             "null": list(job.null),
-            "told": {key: value for key, value in asdict(job.told).items() if key not in ("sought", "numbers")},
+            "told": {**asdict(planned.told), "sought": sorted(planned.told.sought), "numbers": sorted(planned.told.numbers)},
             "records": job.rejects is not None,
             "shard": None if job.shard is None else [job.shard.index, job.shard.of],
             "compare": None if other is None else other.digest,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json as json_module
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from mlship.errors import MlshipError
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+
+_LINE_SECONDS = 60.0
 
 Advance = Callable[[int, int, int], None]
 """Called with (bytes or rows done, rows read, rows rejected) as work goes on."""
@@ -79,28 +82,38 @@ class Console:
         sys.stdout.flush()
 
     @contextlib.contextmanager
-    def progress(self, what: str, total: int) -> Iterator[Advance]:
-        """Show a bar while the block runs, on a terminal only.
+    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+        """Show a bar while the block runs; where there is no terminal, a line a minute.
 
         Args:
             what: What is being done.
-            total: The amount of work, in the unit that the yielded function is called with.
+            total: The amount of work, in the unit that the yielded function is called with, or None when not known.
         """
         stderr = self._stderr()
-        if self.quiet or not stderr.is_terminal:
+        if self.quiet:
             yield lambda _done, _rows, _rejected: None
+            return
+        if not stderr.is_terminal:
+            yield _Lines(what, total, self.say).advance
             return
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f}% {task.fields[rows]:,} rows, {task.fields[rejected]:,} rejected"),
+            TextColumn("{task.percentage:>3.0f}% {task.fields[rows]:,} rows, {task.fields[speed]:,.0f} rows/s, "),
+            TextColumn("{task.fields[rejected]:,} rejected"),
             TimeRemainingColumn(),
         )
+        started = time.monotonic()
         with Progress(*columns, console=stderr, transient=True) as bar:
-            task = bar.add_task(what, total=total, rows=0, rejected=0)
-            yield lambda done, rows, rejected: bar.update(task, completed=done, rows=rows, rejected=rejected)
+            task = bar.add_task(what, total=total, rows=0, rejected=0, speed=0.0)
+
+            def advance(done: int, rows: int, rejected: int) -> None:
+                speed = rows / max(time.monotonic() - started, 1e-3)
+                bar.update(task, completed=done, rows=rows, rejected=rejected, speed=speed)
+
+            yield advance
 
     def _stderr(self) -> RichConsole:
         from rich.console import Console as RichConsole
@@ -112,3 +125,24 @@ def _labelled(label: str, style: str, text: str) -> Any:
     from rich.text import Text
 
     return Text.assemble((f"{label}: ", style), text)
+
+
+class _Lines:
+    """Tells progress by a line a minute."""
+
+    def __init__(self, what: str, total: int | None, say: Callable[[str], None]) -> None:
+        self._what = what
+        self._total = total
+        self._say = say
+        self._started = self._told = time.monotonic()
+
+    def advance(self, done: int, rows: int, rejected: int) -> None:
+        now = time.monotonic()
+        if now - self._told < _LINE_SECONDS:
+            return
+        self._told = now
+        seconds = now - self._started
+        left = ""
+        if self._total and done:
+            left = f", about {(self._total - done) * seconds / done:,.0f} s left"
+        self._say(f"{self._what}: {rows:,} rows, {rows / seconds:,.0f} rows/s, {rejected:,} rejected{left}")
