@@ -15,7 +15,7 @@ from mlship.batch.outputs.work import FileState, work_folder
 from mlship.errors import InputRefused, UsageError
 from mlship.tables.stored import ObjectInput
 from mlship.tables.partitions import Partitioned, keys_of
-from mlship.tables.registry import FORMATS, Kind, by_name, kind_of, open_source
+from mlship.tables.registry import FORMATS, Kind, by_name, kind_of, known_kind, open_source
 from mlship.tables.streams import Pipe
 
 if TYPE_CHECKING:
@@ -124,20 +124,8 @@ def _bytewise(name: str) -> Any:
 def _of_file(path: Path, keys: dict[str, str | None] | None = None) -> Input:
     if not path.is_file():
         raise InputRefused(f"The input '{path}' is no regular file.", hint="Name a file or a folder.", code="no_file")
-    kind = kind_of(path.name)
-    if kind is None:
-        raise _unknown_format(str(path))
     state = FileState.of(path)
-    return Input(str(path), kind, path, keys or {}, {} if state is None else state.to_json())
-
-
-def _unknown_format(name: str) -> InputRefused:
-    known = ", ".join(item.suffixes[0] for item in FORMATS)
-    return InputRefused(
-        f"'{name}' has a name from which its format cannot be told; it should end in one of {known}.",
-        hint="Give the file the suffix of what it holds.",
-        code="unknown_format",
-    )
+    return Input(str(path), known_kind(str(path)), path, keys or {}, {} if state is None else state.to_json())
 
 
 def _of_folder(folder: Path) -> Iterator[Input]:
@@ -199,10 +187,7 @@ def _stored(uri: str) -> Iterator[Input]:
 
 
 def _of_object(uri: str, keys: dict[str, str | None]) -> Input:
-    kind = kind_of(uri.rpartition("/")[2])
-    if kind is None:
-        raise _unknown_format(uri)
-    return Input(uri, kind, None, keys, _state(uri))
+    return Input(uri, known_kind(uri), None, keys, _state(uri))
 
 
 def _state(uri: str) -> dict[str, Any]:

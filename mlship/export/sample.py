@@ -13,7 +13,9 @@ import numpy as np
 from mlship.errors import InputRefused
 from mlship.model.signature import Column, Dtype, Signature, Tensor
 from mlship.model.values.codes import Array, Coerced
-from mlship.tables.registry import of_input, open_source
+from mlship.tables.contract import Wanted
+from mlship.tables.dialect import Told
+from mlship.tables.registry import known_kind, open_source
 
 if TYPE_CHECKING:
     from mlship.tables.contract import Source
@@ -51,15 +53,15 @@ def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:
     Raises:
         InputRefused: The sample is not there or cannot be read as a table.
     """
-    source = _open(path)
+    source = _open(path, names)
     wanted = [name for name in names if name in source.columns]
     if not wanted:
         return frozenset()
     bools, numbers = set(wanted), set(wanted)
     for chunk in source.plan():
-        rows = source.read(chunk, wanted)
-        bools -= {error.column for error in rows.coerced(_read_as("bool", wanted), ()).errors}
-        numbers -= {error.column for error in rows.coerced(_read_as("float64", wanted), ()).errors}
+        rows = source.read(chunk, Wanted(_read_as("bool", wanted), others=tuple(wanted)))
+        bools -= {error.column for error in rows.coerced().errors}
+        numbers -= {error.column for error in rows.other(_read_as("float64", wanted)).errors}
     return frozenset(bools - numbers)
 
 
@@ -74,7 +76,7 @@ def read_sample(path: Path, signature: Signature) -> Sample:
     Raises:
         InputRefused: It is not there, cannot be read as a table, or lacks a column of the model.
     """
-    source = _open(path)
+    source = _open(path, signature.names)
     missing = [name for name in signature.names if name not in source.columns]
     if missing:
         raise InputRefused(
@@ -82,7 +84,7 @@ def read_sample(path: Path, signature: Signature) -> Sample:
             hint=f"It has: {', '.join(source.columns)}",
             code="missing_column",
         )
-    parts = [source.read(chunk, signature.names).coerced(signature, ()) for chunk in source.plan()]
+    parts = [source.read(chunk, Wanted(signature)).coerced() for chunk in source.plan()]
     if not parts:
         return Sample({}, 0, Counter())
     columns = [part.accepted_columns() for part in parts]
@@ -100,9 +102,9 @@ def _rejected(part: Coerced) -> Counter[str]:
     return Counter(first.values())
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path, sought: Sequence[str] = ()) -> Source:
     try:
-        return open_source(of_input(path), path, _CHUNK_BYTES)
+        return open_source(known_kind(str(path)), path, _CHUNK_BYTES, Told(sought=frozenset(sought)))
     except FileNotFoundError:
         raise InputRefused(f"There is no sample '{path}'.", hint="ls shows what is here.", code="no_input") from None
     except OSError as error:

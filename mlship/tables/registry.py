@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlship.errors import UsageError
+from mlship.errors import InputRefused, UsageError
 from mlship.model.signature import Output
 from mlship.tables.dialect import Told
 from mlship.tables.streams import LocalFile, Packed, packed
@@ -104,6 +104,23 @@ def kind_of(name: str) -> Kind | None:
     if found is None or (packing and not found.bytewise):
         return None
     return Kind(found, packing)
+
+
+def known_kind(name: str) -> Kind:
+    """Return what an input's name tells of its format.
+
+    Raises:
+        InputRefused: It tells nothing.
+    """
+    kind = kind_of(PurePath(name).name)
+    if kind is None:
+        known = ", ".join(item.suffixes[0] for item in FORMATS)
+        raise InputRefused(
+            f"'{name}' has a name from which its format cannot be told; it should end in one of {known}.",
+            hint="Give the file the suffix of what it holds.",
+            code="unknown_format",
+        )
+    return kind
 
 
 def _unpacked(name: str) -> tuple[str, Packing | None]:
