@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from mlship import objects
 from mlship.batch.outputs.work import FileState, work_folder
 from mlship.errors import InputRefused, UsageError
-from mlship.tables.stored import ObjectInput
 from mlship.tables.partitions import Partitioned, keys_of
 from mlship.tables.registry import FORMATS, Kind, by_name, kind_of, known_kind, open_source
+from mlship.tables.stored import ObjectInput
 from mlship.tables.streams import Pipe
 
 if TYPE_CHECKING:

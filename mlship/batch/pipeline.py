@@ -37,5 +37,3 @@ def in_order(pieces: Iterator[_In], work: Callable[[_In], _Out], workers: int) -
         finally:
             for future in flying:
                 future.cancel()
-
-

@@ -57,6 +57,7 @@ class BatchPlan:
         given = self.job.inputs[place]
         source = _opened(given, self.job.chunk_size, self.told)
         if set(source.columns) != set(self.first.columns):
+            source.close()
             raise _other_columns(given, source.columns, self.job.inputs[0], self.first.columns)
         return source
 
@@ -108,7 +109,9 @@ def _opened(given: Input, chunk_size: int, told: Told) -> Source:
     try:
         return given.open(chunk_size, told)
     except FileNotFoundError:
-        raise InputRefused(f"There is no input '{given.name}'.", hint="Check the path: ls -l", code="no_input") from None
+        raise InputRefused(
+            f"There is no input '{given.name}'.", hint="Check the path: ls -l", code="no_input"
+        ) from None
     except PermissionError as error:
         raise InputRefused(
             f"'{given.name}' cannot be read: {error.strerror}.", hint="Check its permissions: ls -l"

@@ -46,6 +46,18 @@ def prepare(job: BatchJob, model: Path, session: Session, say: Callable[[str], N
     other = None if job.compare is None else open_session(SessionSpec(job.compare, "bulk"))
     apart = other is not None and not _same_columns(session.signature, other.signature)
     planned = plan(job, session.signature, _names(other.signature, job.rename) if other is not None and apart else ())
+    try:
+        return _setting(planned, model, (session, other), say)
+    except BaseException:
+        planned.first.close()
+        raise
+
+
+def _setting(
+    planned: BatchPlan, model: Path, sessions: tuple[Session, Session | None], say: Callable[[str], None]
+) -> Setting:
+    job = planned.job
+    session, other = sessions
     kind = output_kind(job, output_name(job))
     encoder = open_encoder(kind, planned.none, planned.outputs)
     models = (model,) if job.compare is None else (model, job.compare)
@@ -59,7 +71,7 @@ def prepare(job: BatchJob, model: Path, session: Session, say: Callable[[str], N
         versus=None if other is None else _versus(job, session, other),
         actual=None if job.actual is None else actual_signature(session.signature, job.actual),
     )
-    return Setting(planned, scorer, output, _key(planned, kind, (session, other), output), say)
+    return Setting(planned, scorer, output, _key(planned, kind, sessions, output), say)
 
 
 def _names(signature: Signature, rename: Mapping[str, str]) -> tuple[str, ...]:
@@ -114,7 +126,11 @@ def _key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None
             "rename": dict(job.rename),
             "chunk_size": job.chunk_size,
             "null": list(job.null),
-            "told": {**asdict(planned.told), "sought": sorted(planned.told.sought), "numbers": sorted(planned.told.numbers)},
+            "told": {
+                **asdict(planned.told),
+                "sought": sorted(planned.told.sought),
+                "numbers": sorted(planned.told.numbers),
+            },
             "records": job.rejects is not None,
             "shard": None if job.shard is None else [job.shard.index, job.shard.of],
             "compare": None if other is None else other.digest,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from mlship.batch.findings import findings, of_record, too_many
 from mlship.batch.job import BatchReport, Tally, describe_model
 from mlship.batch.outputs.contract import Done, Output
 from mlship.batch.pipeline import in_order
@@ -18,7 +18,7 @@ from mlship.batch.plan import BatchPlan, unreadable
 from mlship.batch.rejects import reject_lines
 from mlship.batch.score import REFUSED, Piece, Scored, Scorer, reasons
 from mlship.errors import InputRefused, MlshipError, OutputFailed
-from mlship.model.values.codes import MEANINGS, CellError
+from mlship.model.values.codes import CellError
 
 Advance = Callable[[int, int, int], None]
 """Called with (units of the work done, rows read, rows rejected) after each chunk."""
@@ -92,7 +92,7 @@ class _Run:
         try:
             finished = self._output.check(setting.key, overwrite=self._plan.job.overwrite)
             if finished is not None and not self._plan.job.restart:
-                return _of_record(finished)
+                return of_record(finished)
             with self._output.held():
                 self._take_up()
                 self._score(advance, checks)
@@ -100,6 +100,8 @@ class _Run:
         except MlshipError as error:
             error.facts = {**self._report().to_json(), **error.facts}
             raise
+        finally:
+            self._plan.first.close()
 
     def _report(self) -> BatchReport:
         return BatchReport(
@@ -160,8 +162,7 @@ class _Run:
         last = self._done[-1] if self._done else None
         index = last.index + 1 if last else 0
         for place in range(last.input if last else 0, len(self._plan.job.inputs)):
-            with self._reading(place):
-                source = self._plan.open(place)
+            with self._reading(place), contextlib.closing(self._plan.open(place)) as source:
                 start = last.stop if last and last.input == place else None
                 for chunk in source.plan(start):
                     yield Piece(index, place, source, chunk)
@@ -246,14 +247,14 @@ class _Run:
                 )
 
     def _check_limit(self) -> None:
-        tally, limit = self._tally, self._plan.job.limit
-        if tally.rejected <= limit.allowed(tally.read):
+        plan, tally = self._plan, self._tally
+        if tally.rejected <= plan.job.limit.allowed(tally.read):
             return
         self._rejects_published = self._output.publish_rejects()
-        raise self._too_many()
+        raise too_many(plan.job, self._tally, self._first_error, self._rejects_published)
 
     def _published(self) -> BatchReport:
-        more = self._facts()
+        more = findings(self._setting.scorer, self._totals, self._tally, self._seconds)
         report = BatchReport(
             model=describe_model(self._setting.scorer.session),
             tally=self._tally,
@@ -269,41 +270,6 @@ class _Run:
             more={**more, "digests": published.digests},
         )
 
-    def _facts(self) -> dict[str, Any]:
-        """What monitors found and how time was spent."""
-        found: dict[str, Any] = {
-            monitor.name: monitor.result(self._totals.get(monitor.name, {}))
-            for monitor in self._setting.scorer.all_monitors
-        }
-        if REFUSED in self._totals:
-            found[REFUSED] = self._totals[REFUSED]["rows"]
-        inputs = [
-            {"name": given.name, "size": given.state.get("size"), "rows": self._tally.of_input[place]}
-            for place, given in enumerate(self._plan.job.inputs)
-        ]
-        stages = {
-            stage: {"cpu_seconds": round(seconds, 4), "rows_per_second": round(self._tally.read / max(seconds, 1e-9))}
-            for stage, seconds in self._seconds.items()
-        }
-        return {**found, "inputs": inputs, "stages": stages, "peak_memory_bytes": _peak_memory()}
-
-    def _too_many(self) -> InputRefused:
-        tally, limit = self._tally, self._plan.job.limit
-        where, kind, meaning = "", "", ""
-        if self._first_error is not None:
-            name, row, error = self._first_error
-            where = f" First: '{name}', row {row}" + ("" if error.column is None else f", column '{error.column}'")
-            kind = f" ({error.kind} found)" if error.kind else ""
-            meaning = f": {error.code}, {MEANINGS[error.code]}{kind}."
-        listed = f" '{self._rejects_published}' lists them all." if self._rejects_published else ""
-        return InputRefused(
-            f"{tally.rejected} of the {tally.read} rows read were rejected, more than the "
-            f"{limit.allowed(tally.read)} allowed ({limit}).{where}{meaning} No output was written;{listed}",
-            hint="Mend them, or raise --max-rejects"
-            + ("." if limit.percent is None else f", which {tally.rejected} would do: what is scored is kept."),
-            code="too_many_rejects",
-        )
-
 
 def _none_of(plan: BatchPlan) -> dict[str, Any]:
     import numpy as np
@@ -311,29 +277,3 @@ def _none_of(plan: BatchPlan) -> dict[str, Any]:
     from mlship.model.tensors import OUTPUT_ARRAYS
 
     return {output.name: np.empty(0, dtype=OUTPUT_ARRAYS[output.dtype]) for output in plan.outputs}
-
-
-def _of_record(record: dict[str, Any]) -> BatchReport:
-    """The report of a run that did it all before."""
-    found = record["report"]
-    rows = found["rows"]
-    tally = Tally(rows["in"], rows["out"], rows["rejected"], Counter(found["rejects"]))
-    known = ("model", "rows", "rejects", "outputs", "rejects_file", "seconds")
-    more = {key: value for key, value in found.items() if key not in known}
-    return BatchReport(
-        model=found["model"],
-        tally=tally,
-        outputs=tuple(record["outputs"]),
-        rejects_file=record["rejects_file"],
-        already=True,
-        more=more,
-    )
-
-
-def _peak_memory() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -127,9 +127,7 @@ Actual = Annotated[
 Report = Annotated[
     Path | None, typer.Option(metavar="FILE.html|.json", help="Write what the run found.", rich_help_panel=_ROWS)
 ]
-ChunkSize = Annotated[
-    str, typer.Option(metavar="SIZE", help="About how much is read at a time.", rich_help_panel=_RUN)
-]
+ChunkSize = Annotated[str, typer.Option(metavar="SIZE", help="About how much is read at a time.", rich_help_panel=_RUN)]
 Workers = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Chunks scored at a time; else one for each CPU.", rich_help_panel=_RUN),

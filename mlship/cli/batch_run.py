@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +139,11 @@ def _job(given: Given) -> BatchJob:
 def _told(given: Given) -> Told:
     return Told(
         delimiter=None if given.delimiter is None else _character(given.delimiter, "--delimiter"),
-        quote=None if given.quote is None else "" if given.quote in ("", "none") else _character(given.quote, "--quote"),
+        quote=None
+        if given.quote is None
+        else ""
+        if given.quote in ("", "none")
+        else _character(given.quote, "--quote"),
         decimal_comma=True if given.decimal_comma else None,
         encoding=None if given.encoding is None else _encoding(given.encoding),
     )
@@ -160,7 +163,7 @@ def _encoding(name: str) -> str:
         found = codecs.lookup(name)
     except LookupError:
         found = None
-    if found is None or not found._is_text_encoding:  # noqa: SLF001 - there is no other way to ask
+    if found is None or not found._is_text_encoding:
         raise UsageError(f"There is no encoding '{name}'.", hint="--encoding windows-1252")
     return found.name
 
@@ -181,7 +184,9 @@ def _parse_rename(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, other = text.partition("=")
         if not equals or not name or not other:
-            raise UsageError(f"--rename is '{text}'; MODEL_COLUMN=INPUT_COLUMN was expected.", hint="--rename age=alter")
+            raise UsageError(
+                f"--rename is '{text}'; MODEL_COLUMN=INPUT_COLUMN was expected.", hint="--rename age=alter"
+            )
         renamed[name] = other
     return renamed
 
@@ -237,7 +242,9 @@ class _Go:
         apart = self.given.output is None and len(inputs) > 1
         if apart and self.job.rejects is not None:
             raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
-        jobs = [replace(self.job, inputs=(one,)) for one in inputs] if apart else [replace(self.job, inputs=tuple(inputs))]
+        jobs = (
+            [replace(self.job, inputs=(one,)) for one in inputs] if apart else [replace(self.job, inputs=tuple(inputs))]
+        )
         reports, failed = [], None
         for job in jobs:
             try:
@@ -332,5 +339,3 @@ def _summary(job: BatchJob, report: BatchReport) -> str:
         f"{names}: {tally.read:,} rows in, {tally.written:,} out, {tally.rejected:,} rejected{rejected}, "
         f"{done}. Output: '{report.outputs[0]}'"
     )
-
-

@@ -44,7 +44,8 @@ def column_names(path: Path) -> tuple[str, ...]:
     Raises:
         InputRefused: It is not there or cannot be read as a table.
     """
-    return _open(path).columns
+    with contextlib.closing(_open(path)) as source:
+        return source.columns
 
 
 def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:

@@ -43,7 +43,7 @@ class Cutter:
     def peek(self, size: int) -> bytes:
         """Return at least so many bytes from where reading stands, fewer only at the end."""
         if self._stream is None:
-            self._stream = self._given.open()
+            self._stream = self._given.open(self._at)
         if len(self._rest) < size:
             self._rest += _read(self._stream, size - len(self._rest))
         return self._rest
@@ -84,7 +84,9 @@ class Cutter:
         while self._at < start and self.peek(self._chunk_size):
             self.skip(min(len(self._rest), start - self._at))
 
-    def chunks(self, index: int, last_border: Callable[[bytes], int], whole: Callable[[bytes], bool]) -> Iterator[Chunk]:
+    def chunks(
+        self, index: int, last_border: Callable[[bytes], int], whole: Callable[[bytes], bool]
+    ) -> Iterator[Chunk]:
         """Yield chunks with their bytes from where reading stands.
 
         Args:
@@ -129,6 +131,7 @@ class Cutter:
         """Let go of the stream."""
         if self._stream is not None:
             self._stream.close()
+            self._stream = None
 
 
 class Endless(Exception):

@@ -148,6 +148,10 @@ class Source(Protocol):
         """Return columns of the right types without rows, from which an encoder learns what will come."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is open for planning; chunks that carry their bytes can still be read."""
+        ...
+
 
 class Encoder(Protocol):
     """Makes files of one format, built with the kept columns without rows and the output columns.

@@ -33,7 +33,11 @@ class CsvSource:
     def __init__(self, given: ByteInput, chunk_size: int, told: Told = Told()) -> None:
         self._given = given
         self._cutter = Cutter(given, chunk_size)
-        header = read_header(self._cutter, given.name, told)
+        try:
+            header = read_header(self._cutter, given.name, told)
+        except BaseException:
+            self._cutter.close()
+            raise
         self.columns = header.columns
         self.dialect = header.dialect
         self.total = given.size if not self._cutter.recoded else None
@@ -84,6 +88,8 @@ class CsvSource:
         if frame is not None:
             return CsvRows(frame, data, wanted, place, self.dialect)
         found = records.survey(data, self.dialect)
+        if not wanted.names and found.tidy and found.has_shape(len(self.columns)):
+            return CsvRows(pl.DataFrame(), data, wanted, place, self.dialect)
         frame = self._texts(data, found, wanted.names)
         if frame is not None:
             return CsvRows(frame, data, wanted, place, self.dialect)
@@ -139,6 +145,10 @@ class CsvSource:
         places = [(name, self.columns.index(name)) for name in columns]
         texts = {name: [fields[at] or None if fields else None for fields in split.fields] for name, at in places}
         return pl.DataFrame(texts, schema=dict.fromkeys(columns, pl.String))
+
+    def close(self) -> None:
+        """Let go of the stream."""
+        self._cutter.close()
 
     def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns of String without rows."""

@@ -121,7 +121,9 @@ class Typed:
         others = self._read(data, ({}, texts), ())
         if others is None or others.height != frame.height:
             return None
-        return pl.DataFrame([*(frame.get_column(name) for name in numbers), *(others.get_column(name) for name in texts)])
+        return pl.DataFrame(
+            [*(frame.get_column(name) for name in numbers), *(others.get_column(name) for name in texts)]
+        )
 
     def _certain(self, data: bytes, frame: pl.DataFrame, numbers: dict[str, str]) -> bool:
         """Whether the numbers are what their texts say."""
@@ -137,7 +139,9 @@ class Typed:
     def _has_blank_fields(self, data: bytes) -> bool:
         """Whether a field may consist of spaces or tabs, which Polars takes for null in a column of numbers."""
         starts = (self._dialect.delimiter.encode(), b"\n")
-        return any(start + blank in data for start in starts for blank in (b" ", b"\t")) or data.startswith((b" ", b"\t"))
+        return any(start + blank in data for start in starts for blank in (b" ", b"\t")) or data.startswith(
+            (b" ", b"\t")
+        )
 
 
 def _holds(values: NDArray[np.float64], dtype: str) -> bool:

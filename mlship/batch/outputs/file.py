@@ -109,7 +109,8 @@ class FileOutput:
     def _check_unchanged(self) -> None:
         if FileState.of(self._target.output) != self._found:
             raise OutputLocked(
-                f"'{self.name}' was written by something else meanwhile.", hint="Look at it, then run the command again."
+                f"'{self.name}' was written by something else meanwhile.",
+                hint="Look at it, then run the command again.",
             )
 
     def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:

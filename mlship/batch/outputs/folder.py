@@ -8,7 +8,6 @@ the one that finds all notes there writes `_SUCCESS`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -105,7 +104,9 @@ class FolderOutput:
         for path in (self._work / "record.json", *work_folder(self._target.output).glob("shard-*/record.json")):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 record = json.loads(path.read_bytes())
-                known |= set(record.get("parts", {})) | set(record.get("replaced", ())) | {record.get("note") or SUCCESS}
+                known |= (
+                    set(record.get("parts", {})) | set(record.get("replaced", ())) | {record.get("note") or SUCCESS}
+                )
         return known
 
     def held(self) -> contextlib.AbstractContextManager[None]:
@@ -206,9 +207,11 @@ class FolderOutput:
                 self._join_folder(note, record, parts)
         self._close()
         self._work.clear()
-        return Published((self.name,), None if rejects is None else str(rejects), {
-            f"{self.name}{name}": digest for name, digest in parts.items()
-        })
+        return Published(
+            (self.name,),
+            None if rejects is None else str(rejects),
+            {f"{self.name}{name}": digest for name, digest in parts.items()},
+        )
 
     def _replace_folder(self) -> None:
         """Give the folder of parts its name; an older one is moved away first."""
