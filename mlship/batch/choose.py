@@ -59,7 +59,7 @@ def output_kind(job: BatchJob, name: str) -> Kind:
             )
         return kind
     if name.endswith("/"):
-        return own if wanted in (None, own.format) else Kind(wanted or own.format)
+        return own if wanted is None or wanted is own.format else Kind(wanted)
     if wanted is None and told is None:
         raise UsageError(
             f"The output '{name}' has a name from which its format cannot be told.",

@@ -31,9 +31,7 @@ class Gate:
     def sentence(self) -> str:
         """What was found, in words."""
         if self.name == "max_drift":
-            return (
-                f"A column drifted from the model's baseline by a PSI of {self.value:.3g}; {self.limit:g} is allowed."
-            )
+            return f"A column drifted from the baseline by a PSI of {self.value:.3g}; {self.limit:g} is allowed."
         assert self.value is not None
         return f"The answer changed in {self.value:.3%} of the rows; {self.limit:.3%} is allowed."
 

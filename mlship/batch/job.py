@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlship.batch.limit import DEFAULT, RejectLimit
 from mlship.model.session import Session
-from mlship.tables.dialect import Told
+from mlship.tables.dialect import NOTHING_TOLD, Told
 
 if TYPE_CHECKING:
     from mlship.batch.inputs import Input
@@ -86,7 +86,7 @@ class BatchJob:
     limit: RejectLimit = DEFAULT
     rejects: Path | None = None
     null: tuple[str, ...] = ()
-    told: Told = Told()
+    told: Told = NOTHING_TOLD
     no_header: bool = False
     restart: bool = False
     overwrite: bool = False

@@ -126,11 +126,7 @@ def _key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None
             "rename": dict(job.rename),
             "chunk_size": job.chunk_size,
             "null": list(job.null),
-            "told": {
-                **asdict(planned.told),
-                "sought": sorted(planned.told.sought),
-                "numbers": sorted(planned.told.numbers),
-            },
+            "told": {key: value for key, value in asdict(planned.told).items() if key not in ("sought", "numbers")},
             "records": job.rejects is not None,
             "shard": None if job.shard is None else [job.shard.index, job.shard.of],
             "compare": None if other is None else other.digest,

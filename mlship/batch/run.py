@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -82,7 +81,7 @@ class _Run:
         self._done: list[Done] = []
         self._tally = Tally()
         self._totals: dict[str, Any] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
         self._first_error: tuple[str, int, CellError] | None = None
         self._rejects_published: str | None = None
         self._started = time.monotonic()
@@ -200,7 +199,8 @@ class _Run:
         )
         self._output.add(done, data, rejects)
         self._note(done)
-        self._seconds.update(scored.seconds)
+        for stage, seconds in scored.seconds.items():
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
     def _take_nothing(self) -> None:
         """Give the output one part without rows, so that there is a file that tells its columns."""
@@ -213,9 +213,9 @@ class _Run:
 
     def _units(self, scored: Scored) -> int:
         """How much of the first inputs' total is done, for telling progress."""
-        return scored.piece.chunk.stop + sum(
-            given.state.get("size", 0) for given in self._plan.job.inputs[: scored.piece.place]
-        )
+        before = self._plan.job.inputs[: scored.piece.place]
+        done: int = scored.piece.chunk.stop + sum(given.state.get("size", 0) for given in before)
+        return done
 
     @contextlib.contextmanager
     def _reading(self, place: int) -> Iterator[None]:

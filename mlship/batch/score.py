@@ -1,4 +1,4 @@
-"""One chunk: read, scored, encoded. Knows no format, no file and no other chunk, so that chunks may be scored at once."""
+"""One chunk: read, scored, encoded; without a look at any other, so that several may be scored at once."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Scorer:
             data=data,
             counts=counts,
             content=content,
-            seconds=clock.seconds,
+            seconds=dict(clock.seconds),
         )
 
     def _columns(self, coerced: Coerced) -> dict[str, Array]:
@@ -226,12 +226,12 @@ class _Clock:
     """CPU time of this thread by stage."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
         self._last = time.thread_time()
 
     def note(self, stage: str) -> None:
         now = time.thread_time()
-        self.seconds[stage] += now - self._last
+        self.seconds[stage] = now - self._last
         self._last = now
 
 

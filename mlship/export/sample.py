@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ def column_names(path: Path) -> tuple[str, ...]:
         InputRefused: It is not there or cannot be read as a table.
     """
     with contextlib.closing(_open(path)) as source:
-        return source.columns
+        columns: tuple[str, ...] = source.columns
+        return columns
 
 
 def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:

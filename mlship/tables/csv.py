@@ -17,7 +17,7 @@ from mlship.tables import csv_typed, records
 from mlship.tables.blocks import Cutter, Endless
 from mlship.tables.contract import ByteInput, Chunk, Wanted
 from mlship.tables.csv_rows import CsvRows
-from mlship.tables.dialect import Told
+from mlship.tables.dialect import NOTHING_TOLD, Told
 from mlship.tables.header import read_header
 
 
@@ -30,7 +30,7 @@ class CsvSource:
         told: What the user said of the file.
     """
 
-    def __init__(self, given: ByteInput, chunk_size: int, told: Told = Told()) -> None:
+    def __init__(self, given: ByteInput, chunk_size: int, told: Told = NOTHING_TOLD) -> None:
         self._given = given
         self._cutter = Cutter(given, chunk_size)
         try:

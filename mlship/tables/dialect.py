@@ -58,3 +58,6 @@ class Told:
     names: tuple[str, ...] | None = None
     sought: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
+
+
+NOTHING_TOLD = Told()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlship.errors import InputRefused, UsageError
 from mlship.model.signature import Output
-from mlship.tables.dialect import Told
+from mlship.tables.dialect import NOTHING_TOLD, Told
 from mlship.tables.streams import LocalFile, Packed, packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from mlship.model.values.codes import Array
     from mlship.tables.contract import ByteInput, Encoder, Kept, Source
@@ -137,7 +136,7 @@ def stem_of(name: str) -> tuple[str, str]:
     return stem, name.removeprefix(stem) if packing or suffix else ""
 
 
-def open_source(kind: Kind, place: Path | str | ByteInput, chunk_size: int, told: Told = Told()) -> Source:
+def open_source(kind: Kind, place: Path | str | ByteInput, chunk_size: int, told: Told = NOTHING_TOLD) -> Source:
     """Open an input.
 
     Args:
@@ -151,27 +150,13 @@ def open_source(kind: Kind, place: Path | str | ByteInput, chunk_size: int, told
         OSError: The system could not read it.
     """
     found = kind.format
-    if not found.bytewise:
-        source: Source = _load(found.source)(place, chunk_size)
-        return source
-    given: ByteInput = place if hasattr(place, "open") and hasattr(place, "seekable") else _bytes_of(place)
-    if kind.packing:
-        given = Packed(given, kind.packing)
-    if not found.texts:
-        source = _load(found.source)(given, chunk_size)
-        return source
-    source = _load(found.source)(given, chunk_size, told if told.delimiter else _with_delimiter(told, found))
+    if found.bytewise:
+        place = LocalFile(place) if isinstance(place, Path) else place
+        place = Packed(place, kind.packing) if kind.packing and not isinstance(place, str) else place
+    if found.delimiter and told.delimiter is None:
+        told = replace(told, delimiter=found.delimiter)
+    source: Source = _load(found.source)(place, chunk_size, *((told,) if found.texts else ()))
     return source
-
-
-def _with_delimiter(told: Told, found: Format) -> Told:
-    from dataclasses import replace
-
-    return replace(told, delimiter=found.delimiter) if found.delimiter else told
-
-
-def _bytes_of(place: Any) -> ByteInput:
-    return LocalFile(place)
 
 
 def open_encoder(kind: Kind, kept: Kept, outputs: Sequence[Output]) -> Encoder:

@@ -88,7 +88,7 @@ class FolderOutput:
                 raise UsageError(
                     f"The output '{self.name}' is there and is no folder.", hint="Name another folder with -o."
                 )
-            strangers = sorted(set(os.listdir(folder)) - self._known_names())
+            strangers = sorted({path.name for path in folder.iterdir()} - self._known_names())
             if strangers and not overwrite:
                 raise UsageError(
                     f"'{self.name}' holds '{strangers[0]}', which mlship did not write.",

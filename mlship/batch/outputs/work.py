@@ -174,9 +174,9 @@ def copy_published(part: Path, final: Path) -> None:
     copy = part.with_name(part.name + ".copy")
     try:
         copy.unlink(missing_ok=True)
-        with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            with part.open("rb") as source:
-                shutil.copyfileobj(source, stream)
+        descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream, part.open("rb") as source:
+            shutil.copyfileobj(source, stream)
     except OSError as error:
         raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
     publish(copy, final)
