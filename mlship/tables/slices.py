@@ -29,7 +29,7 @@ from mlship.tables.typed import typed_column
 
 _SAMPLES = 8
 _SAMPLE_ROWS = 256
-_BLOCK_SIZE = 1 << 26
+_BLOCK_SIZE = 1 << 27
 _T = TypeVar("_T")
 
 
@@ -63,7 +63,7 @@ class SlicedSource(ABC):
         row_bytes = self._row_bytes()
         self._chunk_rows = _power_of_two(chunk_size // row_bytes)
         self._block_rows = max(self._chunk_rows, _power_of_two(_BLOCK_SIZE // row_bytes))
-        self._blocks: dict[tuple[int, tuple[str, ...]], pl.DataFrame] = {}
+        self._blocks: dict[tuple[int, tuple[str, ...]], tuple[pl.DataFrame, int]] = {}
         self._lock = threading.Lock()
 
     @abstractmethod
@@ -112,23 +112,23 @@ class SlicedSource(ABC):
         if offset + rows > self._block_rows:
             frame = self._slice(chunk.start, rows, names)
         else:
-            frame = self._block(block, names).slice(offset, rows)
+            frame = self._block(block, names, rows).slice(offset, rows)
         if frame.height != rows:
             raise self._damaged(f"{frame.height} rows were found from row {chunk.start + 1} on where {rows} should be")
         return TypedRows(frame, rows, wanted)
 
-    def _block(self, block: int, names: tuple[str, ...]) -> pl.DataFrame:
+    def _block(self, block: int, names: tuple[str, ...], rows: int) -> pl.DataFrame:
+        """The block, of which so many rows will be used; it is let go of when all were."""
         key = (block, names)
-        found = self._blocks.get(key)
-        if found is not None:
-            return found
         with self._lock:  # whoever comes second finds what the first one read
             if key not in self._blocks:
                 start = block * self._block_rows
                 frame = self._slice(start, min(self._block_rows, self.total - start), names)
-                latest = list(self._blocks.items())[-1:]
-                self._blocks = {**dict(latest), key: frame}
-            return self._blocks[key]
+                self._blocks = {**dict(list(self._blocks.items())[-1:]), key: (frame, frame.height)}
+            frame, unused = self._blocks.pop(key)
+            if unused > rows:
+                self._blocks[key] = (frame, unused - rows)
+        return frame
 
     def _slice(self, start: int, rows: int, names: tuple[str, ...]) -> pl.DataFrame:
         # by place, because a name may be a pattern to Polars, such as `*`
@@ -194,9 +194,9 @@ class TypedRows:
         frame = pl.DataFrame([self._frame.get_column(name) for name in keep])
         return frame if accepted.all() or not keep else frame.filter(pl.Series(accepted))
 
-    def byte(self, row: int) -> None:  # noqa: ARG002 - as the protocol has it
+    def byte(self, row: int) -> int | None:  # noqa: ARG002 - as the protocol has it
         """Return None: a row has no place of its own."""
-        return
+        return None
 
     def record(self, row: int) -> dict[str, Any]:
         """Return the columns read of a row as JSON values; what JSON has no form for is a text."""
