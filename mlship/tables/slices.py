@@ -59,7 +59,8 @@ class SlicedSource(ABC):
         self._schema = self._collected(self._lazy.collect_schema)
         self.columns = tuple(self._schema.names())
         self._places = {name: place for place, name in enumerate(self.columns)}
-        self.total: int = int(self._collected(self._lazy.select(pl.len()).collect).item())
+        self._rows = int(self._collected(self._lazy.select(pl.len()).collect).item())
+        self.total: int | None = self._rows
         row_bytes = self._row_bytes()
         self._chunk_rows = _power_of_two(chunk_size // row_bytes)
         self._block_rows = max(self._chunk_rows, _power_of_two(_BLOCK_SIZE // row_bytes))
@@ -91,7 +92,7 @@ class SlicedSource(ABC):
         most = 0
         if varying:
             lazy = self._lazy.select(selectors.by_index(*varying))
-            for start in sorted({self.total * index // _SAMPLES for index in range(_SAMPLES)}):
+            for start in sorted({self._rows * index // _SAMPLES for index in range(_SAMPLES)}):
                 frame = self._collected(lazy.slice(start, _SAMPLE_ROWS).collect)
                 if frame.height:
                     most = max(most, int(frame.estimated_size()) // frame.height)
@@ -99,8 +100,8 @@ class SlicedSource(ABC):
 
     def plan(self, start: int | None = None, index: int = 0) -> Iterator[Chunk]:
         """Yield the chunks."""
-        for place, begin in enumerate(range(start or 0, self.total, self._chunk_rows)):
-            yield Chunk(index + place, begin, min(begin + self._chunk_rows, self.total))
+        for place, begin in enumerate(range(start or 0, self._rows, self._chunk_rows)):
+            yield Chunk(index + place, begin, min(begin + self._chunk_rows, self._rows))
 
     def read(self, chunk: Chunk, wanted: Wanted) -> TypedRows:
         """Read a chunk."""
@@ -123,7 +124,7 @@ class SlicedSource(ABC):
         with self._lock:  # whoever comes second finds what the first one read
             if key not in self._blocks:
                 start = block * self._block_rows
-                frame = self._slice(start, min(self._block_rows, self.total - start), names)
+                frame = self._slice(start, min(self._block_rows, self._rows - start), names)
                 self._blocks = {**dict(list(self._blocks.items())[-1:]), key: (frame, frame.height)}
             frame, unused = self._blocks.pop(key)
             if unused > rows:
