@@ -151,7 +151,7 @@ def _drifted(watched: _Watched, counts: list[int] | None, rows: int, looked_at: 
     of = rows if watched.categories is None else looked_at
     now = [count / of for count in counts[1:]]
     then = _then(watched, counts[1:])
-    missing = ("missing", watched.missing, max(0.0, 1 - sum(counts[1:]) / of))
+    missing = ("missing", watched.missing, (of - sum(counts[1:])) / of)
     bins = [missing, *zip(_labels(watched), then, now, strict=True)]
     drifted["psi"] = psi([share for _, share, _ in bins], [share for _, _, share in bins])
     drifted["bins"] = [{"bin": label, "then": before, "now": after} for label, before, after in bins]
@@ -174,8 +174,9 @@ def _labels(watched: _Watched) -> list[str]:
     edges = watched.edges
     if not edges:
         return ["present"]
-    texts = [_text(watched.column, edge) for edge in edges]
-    alone = [np.nextafter(low, np.inf) == high for low, high in pairwise(edges)]
+    alone = [np.nextafter(low, np.inf) == high for low, high in pairwise(edges)]  # a bin of one number
+    named = [high if single else low for low, high, single in zip(edges, edges[1:], alone, strict=False)]
+    texts = [_text(watched.column, edge) for edge in (*named, edges[-1])]
     between = [
         high if single else f"{low} to {high}" for low, high, single in zip(texts, texts[1:], alone, strict=False)
     ]
