@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ CUTS: tuple[tuple[int, ...], ...] = ((), (1,), (500,), (0, 3, 3, 900), (100, 200
 
 
 def seen_of(
-    columns: dict[str, Array] | None = None,
-    outputs: dict[str, Array] | None = None,
-    other: dict[str, Array] | None = None,
+    columns: Mapping[str, Array] | None = None,
+    outputs: Mapping[str, Array] | None = None,
+    other: Mapping[str, Array] | None = None,
     actual: tuple[Array, NDArray[np.bool_]] | None = None,
 ) -> Seen:
     """Return rows of which all were accepted."""
@@ -43,7 +44,7 @@ def result_of(monitor: Monitor, seen: Seen, cuts: Sequence[int] = ()) -> dict[st
     """Return the result of rows cut into chunks."""
     total: dict[str, Any] = {}
     ends = [0, *cuts, len(seen.rows)]
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in pairwise(ends):
         counts = json.loads(json.dumps(monitor.count(_piece(seen, start, stop)), allow_nan=False))
         total = json.loads(json.dumps(monitor.add(total, monitor.place(counts, 0, start)), allow_nan=False))
     result = monitor.result(total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,14 +18,14 @@ CLASSIFIER = [output("prediction", "label", "string"), output("probability_a", "
 REGRESSOR = [output("prediction", "value")]
 
 
-def classified(moved: float) -> tuple[dict[str, Array], dict[str, Array]]:
+def classified(moved: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the answers of two classifiers, the second of which moved."""
     ours = RANDOM.beta(0.5, 0.5, 1000)
     theirs = np.clip(ours + RANDOM.normal(0, moved, 1000), 0, 1)
     return _answers(ours), _answers(theirs)
 
 
-def _answers(probability: Array) -> dict[str, Array]:
+def _answers(probability: Array) -> dict[str, Any]:
     labels = np.where(probability > np.float64(0.5), "a", "b").astype(object)
     return {"prediction": labels, "probability_a": probability}
 
