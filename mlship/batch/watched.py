@@ -82,7 +82,7 @@ def _drift(drift: dict[str, Any]) -> Iterator[Section]:
     if not columns:
         yield Section("Drift", ("", ""), (("not counted", drift.get("note", "no column has a baseline")),))
         return
-    every = f", texts in every {drift['texts_every']}th row" if "texts_every" in drift else ""
+    every = f", texts of one row in {drift['texts_every']}" if "texts_every" in drift else ""
     title = f"Drift against the {drift['baseline_rows']:,} rows of the sample{every}"
     yield Section(
         title,
@@ -122,7 +122,7 @@ def _actual(actual: dict[str, Any]) -> Iterator[Section]:
     rows += [(words, number(actual[name])) for name, words in further.items() if actual.get(name)]
     yield Section("Against what came true", ("", ""), tuple(rows))
     if pairs := actual.get("confusion"):
-        told = tuple((pair["actual"], pair["predicted"], number(pair["rows"])) for pair in pairs)
+        told = tuple((pair["actual"], pair["predicted"], number(pair["rows"])) for pair in pairs[:_MOST_LABELS])
         yield Section("What came true, and what was predicted", ("actual", "predicted", "rows"), told)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from mlship.errors import ModelRefused
 from mlship.export.baseline import make_baseline
 from mlship.model.signature import Dtype
 from mlship.model.values.codes import Array
@@ -235,3 +236,19 @@ def test_bins_are_named() -> None:
     assert days[:3] == ["missing", "up to 2024-04-10", "2024-04-10 to 2024-07-19"]
     drifted = drift_of("string", texts("a", "b"), texts("secret"))
     assert "secret" not in str(drifted)
+
+
+@pytest.mark.parametrize(
+    "baseline",
+    [
+        {"a": {"missing": 0.5}},
+        {"rows": 3, "columns": {"a": {"deciles": []}}},
+        {"rows": 3, "columns": {"a": {"missing": 0, "deciles": ["x"]}}},
+        {"rows": None, "columns": {}},
+    ],
+)
+def test_a_baseline_that_is_none(baseline: dict[str, Any]) -> None:
+    """A baseline that no export wrote is refused before any work."""
+    with pytest.raises(ModelRefused, match="baseline cannot be read") as caught:
+        Drift([column("a")], baseline)
+    assert caught.value.code == "bad_metadata"
