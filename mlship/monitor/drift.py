@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from mlship.errors import ModelRefused
 from mlship.model.signature import Column
 from mlship.model.values.codes import Array
 from mlship.monitor.bins import as_numbers, count_bins, edges_of, psi, shares_of
 from mlship.monitor.contract import Counts, Seen
 
 _MOST_CATEGORIES = 64  # counted one by one; further ones are counted together, so that counts stay small
-_TEXTS_A_ROW = 2  # texts cost thirty times what numbers do
+_TEXTS_A_ROW = 2  # a text costs twenty times what a number does
 _FEW_ROWS = 4096  # of which all texts are counted
 _TEXTS = ("string", "category")
 _NO_BASELINE = "The model has no baseline, as it was exported without --sample; drift was not counted."
@@ -57,14 +58,22 @@ class Drift:
     Args:
         columns: The model's input columns.
         baseline: `Card.baseline`.
+
+    Raises:
+        ModelRefused: The baseline is not what an export writes.
     """
 
     name = "drift"
 
     def __init__(self, columns: Sequence[Column], baseline: Mapping[str, Any] | None) -> None:
-        self._baseline_rows = None if baseline is None else int(baseline["rows"])
-        told = {} if baseline is None else baseline["columns"]
-        self._watched = tuple(_watched(column, told[column.name]) for column in columns if column.name in told)
+        try:
+            self._baseline_rows = None if baseline is None else int(baseline["rows"])
+            told = {} if baseline is None else baseline["columns"]
+            self._watched = tuple(_watched(column, told[column.name]) for column in columns if column.name in told)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelRefused(
+                "The model's baseline cannot be read.", hint="Export the model again.", code="bad_metadata"
+            ) from error
         texts = sum(watched.categories is not None for watched in self._watched)
         self._every = max(1, -(-texts // _TEXTS_A_ROW))
 
@@ -136,10 +145,11 @@ def _counted(watched: _Watched, values: Array, every: int) -> list[int]:
         numbers = as_numbers(values)
         bins = count_bins(numbers, watched.edges)
         return [len(numbers) - sum(bins), *bins]
-    missing = values.tolist().count(None)
     found = Counter(values[::every].tolist())
     known = [found.pop(category, 0) for category in watched.categories]
-    found.pop(None, None)
+    missing = found.pop(None, 0)
+    if every > 1:
+        missing = values.tolist().count(None)
     return [missing, *known, found.total()]
 
 
@@ -151,7 +161,7 @@ def _drifted(watched: _Watched, counts: list[int] | None, rows: int, looked_at: 
     of = rows if watched.categories is None else looked_at
     now = [count / of for count in counts[1:]]
     then = _then(watched, counts[1:])
-    missing = ("missing", watched.missing, max(0.0, 1 - sum(counts[1:]) / of))
+    missing = ("missing", watched.missing, (of - sum(counts[1:])) / of)
     bins = [missing, *zip(_labels(watched), then, now, strict=True)]
     drifted["psi"] = psi([share for _, share, _ in bins], [share for _, _, share in bins])
     drifted["bins"] = [{"bin": label, "then": before, "now": after} for label, before, after in bins]
@@ -174,8 +184,9 @@ def _labels(watched: _Watched) -> list[str]:
     edges = watched.edges
     if not edges:
         return ["present"]
-    texts = [_text(watched.column, edge) for edge in edges]
-    alone = [np.nextafter(low, np.inf) == high for low, high in pairwise(edges)]
+    alone = [np.nextafter(low, np.inf) == high for low, high in pairwise(edges)]  # a bin of one number
+    named = [high if single else low for low, high, single in zip(edges, edges[1:], alone, strict=False)]
+    texts = [_text(watched.column, edge) for edge in (*named, edges[-1])]
     between = [
         high if single else f"{low} to {high}" for low, high, single in zip(texts, texts[1:], alone, strict=False)
     ]

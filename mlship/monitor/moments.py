@@ -43,15 +43,15 @@ def added(total: Moments, more: Moments) -> Moments:
     if len(pieces) < 2:
         return {**(pieces[0] if pieces else {}), **summed}
     summed["min"], summed["max"] = min(total["min"], more["min"]), max(total["max"], more["max"])
-    if None in (total["squares"], more["squares"]):  # it is None wherever the mean is
+    if None in (total["mean"], more["mean"]):
         return {**summed, "mean": None, "squares": None}
     ours, theirs = finite_rows(total), finite_rows(more)
     apart = more["mean"] - total["mean"]
-    return {
-        **summed,
-        "mean": _finite(total["mean"] + apart * (theirs / (ours + theirs))),
-        "squares": _finite(total["squares"] + more["squares"] + apart * apart * (ours * theirs / (ours + theirs))),
-    }
+    summed["mean"] = _finite(total["mean"] + apart * (theirs / (ours + theirs)))
+    if None in (total["squares"], more["squares"]):
+        return {**summed, "squares": None}
+    between = apart * apart * (ours * theirs / (ours + theirs))
+    return {**summed, "squares": _finite(total["squares"] + more["squares"] + between)}
 
 
 def described(total: Moments) -> dict[str, Any]:

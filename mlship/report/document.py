@@ -10,6 +10,7 @@ from typing import Any
 
 from mlship.errors import OutputFailed, UsageError
 from mlship.files import write_atomic
+from mlship.report.pictures import Picture
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -17,7 +18,13 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p{margin:.5rem 0}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ccc}
 td{overflow-wrap:anywhere}
-@media(prefers-color-scheme:dark){body{color:#eee;background:#151515}th,td{border-color:#444}}
+figure{margin:1rem 0}
+svg{display:block;width:100%;max-width:44rem;height:auto;font-size:13px}
+svg text{fill:currentColor}
+:root{--now:#1f6f8b;--then:#d08c2e}
+@media(prefers-color-scheme:dark){
+body{color:#eee;background:#151515}th,td{border-color:#444}:root{--now:#5bb8d6;--then:#e0b060}
+}
 """
 
 
@@ -29,11 +36,13 @@ class Section:
         title: What it is about.
         columns: Its columns' names; all empty for a table of names and values.
         rows: Its cells.
+        picture: The same as a picture above the table, or None.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -55,13 +64,19 @@ class Document:
     def to_html(self) -> str:
         """Return the report as one HTML page without scripts and without links to anything outside."""
         title = html.escape(self.title)
+        sections = "".join(_section(place, section) for place, section in enumerate(self.sections))
         notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in self.notes)
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{notes}"
-            f"{''.join(map(_table, self.sections))}</main>\n</body>\n</html>\n"
+            f"{sections}</main>\n</body>\n</html>\n"
         )
+
+
+def _section(place: int, section: Section) -> str:
+    picture = "" if section.picture is None else f"<figure>\n{section.picture.to_svg(f'picture{place}')}</figure>\n"
+    return f"<h2>{html.escape(section.title)}</h2>\n{picture}{_table(section)}"
 
 
 def _table(section: Section) -> str:
@@ -70,7 +85,7 @@ def _table(section: Section) -> str:
         cells = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in section.columns)
         head = f"<thead><tr>{cells}</tr></thead>\n"
     rows = "".join(_row(row, named=not head) for row in section.rows)
-    return f"<h2>{html.escape(section.title)}</h2>\n<table>\n{head}<tbody>\n{rows}</tbody>\n</table>\n"
+    return f"<table>\n{head}<tbody>\n{rows}</tbody>\n</table>\n"
 
 
 def _row(cells: tuple[str, ...], *, named: bool) -> str:
@@ -104,6 +119,6 @@ def write_report(path: Path, document: Document) -> None:
     else:
         text = document.to_html()
     try:
-        write_atomic(path, text.encode())
+        write_atomic(path, text.encode(errors="replace"))  # a path may hold bytes that are no text
     except OutputFailed as error:
         raise OutputFailed(f"The report could not be written: {error.message}", hint=error.hint) from error

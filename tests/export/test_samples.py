@@ -141,6 +141,7 @@ def test_the_baseline_is_of_the_sample(made: Made) -> None:
             shares = frame[column.name].value_counts() / len(frame)
             assert told["shares"] == pytest.approx(shares[shares * len(frame) >= 10].to_dict())
         else:
+            assert sum(told["bins"]) + told["missing"] == pytest.approx(1)
             assert told["deciles"] == pytest.approx(frame[column.name].quantile(np.linspace(0, 1, 11)).tolist())
 
 

@@ -1,0 +1,122 @@
+"""What a run reports, as one page: the verdict in a sentence, then pictures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlship.batch.watched import watched_sections
+from mlship.model.values.codes import MEANINGS
+from mlship.report.document import Document, Section
+from mlship.report.figures import number, share, size
+from mlship.report.pictures import Bar, Picture
+
+
+def document(facts: dict[str, Any]) -> Document:
+    """Return the report of a run.
+
+    Args:
+        facts: What the JSON report holds: `status`, `model` (or None when none was opened), `rows`, `rejects`,
+            `outputs`, `digests` (sha256 by path), `rejects_file`, `seconds`, `stages` (of each the `cpu_seconds` and
+            `rows_per_second`), `peak_memory_bytes`, `inputs` (of each `path`, `size`, `rows`), `gates` (of each `name`,
+            `limit`, `value`, `exceeded`), and the results of monitors: `predictions`, `drift`, `compare`, `actual`,
+            each of which may be absent or None.
+    """
+    model = facts.get("model")
+    name = f"{model['name']} {model['version']}" if model else "no model"
+    return Document(
+        title=f"Batch of {name}",
+        notes=(verdict(facts),),
+        sections=(*_run_sections(facts), *watched_sections(facts)),
+        facts=facts,
+    )
+
+
+def verdict(facts: dict[str, Any]) -> str:
+    """Return in one sentence what came of a run."""
+    rows, model = facts["rows"], facts.get("model")
+    who = f"{model['name']} {model['version']}" if model else "No model"
+    said = f"{who} scored {rows['out']:,} of {rows['in']:,} rows, and {rows['rejected']:,} were rejected"
+    if facts["status"] != "done":
+        said = f"The run {_ENDS.get(facts['status'], facts['status'])}: {said}"
+    gates = facts.get("gates") or []
+    exceeded = [gate["name"] for gate in gates if gate["exceeded"]]
+    if exceeded:
+        return f"{said}; past the limit: {', '.join(exceeded)}."
+    return f"{said}; within all limits." if gates else f"{said}."
+
+
+_ENDS = {"failed": "failed", "stopped": "was stopped"}
+
+
+def _run_sections(facts: dict[str, Any]) -> Iterator[Section]:
+    gates = facts.get("gates") or []
+    if gates:
+        yield Section(
+            "Limits",
+            ("", "limit", "found", ""),
+            tuple(
+                (
+                    gate["name"],
+                    _measure(gate["limit"]),
+                    _measure(gate["value"]),
+                    "exceeded" if gate["exceeded"] else "kept",
+                )
+                for gate in gates
+            ),
+        )
+    yield Section("Run", ("", ""), tuple(_run(facts)))
+    if rejects := facts.get("rejects"):
+        yield _rejects(rejects, facts["rows"]["in"])
+    if stages := facts.get("stages"):
+        yield _stages(stages)
+    if inputs := facts.get("inputs"):
+        rows = tuple((item["path"], size(item["size"]), number(item["rows"])) for item in inputs)
+        yield Section("Inputs", ("file", "size", "rows"), rows)
+    if outputs := facts.get("outputs"):
+        digests = facts.get("digests") or {}
+        yield Section("Outputs", ("file", "sha256"), tuple((path, digests.get(path, "-")) for path in outputs))
+
+
+def _measure(value: Any) -> str:
+    return value if isinstance(value, str) else number(value)
+
+
+def _run(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    rows, model = facts["rows"], facts.get("model")
+    yield "status", facts["status"]
+    if model:
+        yield "model", f"{model['name']} {model['version']}"
+        yield "digest of the model", model["digest"]
+    yield "rows in", number(rows["in"])
+    yield "rows scored", number(rows["out"])
+    yield "rows rejected", number(rows["rejected"])
+    if facts.get("rejects_file"):
+        yield "rejected rows are in", facts["rejects_file"]
+    yield "seconds", number(facts["seconds"])
+    if facts.get("peak_memory_bytes") is not None:
+        yield "peak memory", size(facts["peak_memory_bytes"])
+
+
+def _rejects(rejects: dict[str, int], rows: int) -> Section:
+    ordered = sorted(rejects.items(), key=lambda item: (-item[1], item[0]))
+    meanings = {str(code): words for code, words in MEANINGS.items()}
+    return Section(
+        "Rejected rows by reason",
+        ("reason", "meaning", "rows", "share of all"),
+        tuple(
+            (code, meanings.get(code, ""), number(count), share(count / rows if rows else None))
+            for code, count in ordered
+        ),
+        Picture("Rejected rows by reason", tuple(Bar(code, (count,), (number(count),)) for code, count in ordered)),
+    )
+
+
+def _stages(stages: dict[str, dict[str, float | None]]) -> Section:
+    told = [(name, stage["cpu_seconds"], stage["rows_per_second"]) for name, stage in stages.items()]
+    return Section(
+        "Rows a second by stage",
+        ("stage", "CPU seconds", "rows a second"),
+        tuple((name, number(seconds), number(rate)) for name, seconds, rate in told),
+        Picture("Rows a second by stage", tuple(Bar(name, (rate or 0.0,), (number(rate),)) for name, _, rate in told)),
+    )

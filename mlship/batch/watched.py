@@ -1,0 +1,165 @@
+"""What monitors found, as sections of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlship.report.document import Section
+from mlship.report.figures import number, share
+from mlship.report.pictures import Bar, Picture
+
+_MOST_HISTOGRAMS = 6  # of the columns that drifted most
+_MOST_LABELS = 40
+_MOMENTS = ("rows", "not_a_number", "infinite", "min", "mean", "max", "standard_deviation")
+_MEASURES = ("accuracy", "log_loss", "auc", "auc_error", "rmse", "mae", "bias")
+
+
+def watched_sections(facts: dict[str, Any]) -> Iterator[Section]:
+    """Yield the sections of all monitors that ran.
+
+    Args:
+        facts: As for `report.document`.
+    """
+    for output in (facts.get("predictions") or {}).get("outputs", ()):
+        yield from _labels(output) if output["kind"] == "labels" else _numbers(output)
+    if drift := facts.get("drift"):
+        yield from _drift(drift)
+    if actual := facts.get("actual"):
+        yield from _actual(actual)
+    if compare := facts.get("compare"):
+        yield from _compare(compare, facts.get("inputs") or [])
+
+
+def _labels(output: dict[str, Any]) -> Iterator[Section]:
+    shown = output["labels"][:_MOST_LABELS]
+    rest = output["labels"][_MOST_LABELS:]
+    rows = [("others" if one["label"] is None else one["label"], one["rows"], one["share"]) for one in shown]
+    if rest:
+        rows.append((f"{len(rest):,} more", sum(one["rows"] for one in rest), sum(one["share"] for one in rest)))
+    title = f"Predictions: {output['output']}"
+    yield Section(
+        title,
+        ("label", "rows", "share"),
+        tuple((label, number(count), share(part)) for label, count, part in rows),
+        Picture(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
+    )
+
+
+def _numbers(output: dict[str, Any]) -> Iterator[Section]:
+    title = f"Predictions: {output['output']}"
+    yield Section(
+        title,
+        ("", ""),
+        tuple((name.replace("_", " "), number(output[name])) for name in _MOMENTS if name in output),
+    )
+    if deciles := output.get("deciles"):
+        yield Section(
+            f"{title}, deciles within {share(output['relative_error'])}",
+            tuple(f"{10 * tenth} %" for tenth in range(len(deciles))),
+            (tuple(map(number, deciles)),),
+        )
+    if histogram := output.get("histogram"):
+        low, high = (0.0, 1.0) if output["kind"] == "probability" else (output["min"], output["max"])
+        width = (high - low) / len(histogram)
+        bins = [
+            (f"{low + place * width:.4g} to {low + (place + 1) * width:.4g}", part)
+            for place, part in enumerate(histogram)
+        ]
+        yield Section(
+            f"{title}, distribution",
+            ("from, to", "share"),
+            tuple((label, share(part)) for label, part in bins),
+            Picture(
+                f"Distribution of {output['output']}",
+                tuple(Bar(label, (part,), (share(part),)) for label, part in bins),
+            ),
+        )
+
+
+def _drift(drift: dict[str, Any]) -> Iterator[Section]:
+    columns = drift["columns"]
+    if not columns:
+        yield Section("Drift", ("", ""), (("not counted", drift.get("note", "no column has a baseline")),))
+        return
+    every = f", texts of one row in {drift['texts_every']}" if "texts_every" in drift else ""
+    title = f"Drift against the {drift['baseline_rows']:,} rows of the sample{every}"
+    yield Section(
+        title,
+        ("column", "stability index (PSI)", "missing then", "missing now"),
+        tuple(
+            (one["column"], number(one["psi"]), share(one["missing_then"]), share(one["missing_now"]))
+            for one in columns
+        ),
+        Picture(
+            "Stability index (PSI) by column, largest first",
+            tuple(Bar(one["column"], (one["psi"] or 0.0,), (number(one["psi"]),)) for one in columns),
+        ),
+    )
+    for one in columns[:_MOST_HISTOGRAMS]:
+        if one["bins"]:
+            yield _histogram(one)
+
+
+def _histogram(one: dict[str, Any]) -> Section:
+    bins = [(part["bin"], part["now"], part["then"]) for part in one["bins"]]
+    return Section(
+        f"Drift of {one['column']}",
+        ("values", "share now", "share in the sample"),
+        tuple((label, share(now), share(then)) for label, now, then in bins),
+        Picture(
+            f"{one['column']}, now and in the sample",
+            tuple(Bar(label, (now, then), (share(now), share(then))) for label, now, then in bins),
+            ("now", "in the sample"),
+        ),
+    )
+
+
+def _actual(actual: dict[str, Any]) -> Iterator[Section]:
+    rows = [("rows known", number(actual["known"])), ("rows unknown", number(actual["unknown"]))]
+    rows += [(name.replace("_", " "), number(actual[name])) for name in _MEASURES if name in actual]
+    further = {"no_class": "rows whose label is no class of the model", "no_number": "rows left out: not a number"}
+    rows += [(words, number(actual[name])) for name, words in further.items() if actual.get(name)]
+    yield Section("Against what came true", ("", ""), tuple(rows))
+    if pairs := actual.get("confusion"):
+        told = tuple((pair["actual"], pair["predicted"], number(pair["rows"])) for pair in pairs[:_MOST_LABELS])
+        yield Section("What came true, and what was predicted", ("actual", "predicted", "rows"), told)
+
+
+def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[Section]:
+    title = "Compared with the other model"
+    rows = [("rows", number(compare["rows"])), ("rows that changed", share(compare["changed_share"]))]
+    for name, words in (("missing", "only here"), ("added", "only there"), ("unlike", "not comparable")):
+        if compare[name]:
+            rows.append((f"columns {words}", ", ".join(compare[name])))
+    yield Section(title, ("", ""), tuple(rows))
+    for labels in compare["labels"]:
+        if labels["pairs"]:
+            pairs = [(f"{pair['from']} to {pair['to']}", pair["rows"]) for pair in labels["pairs"][:_MOST_LABELS]]
+            yield Section(
+                f"Labels of {labels['output']} that changed, ours to the other's",
+                ("labels", "rows"),
+                tuple((label, number(count)) for label, count in pairs),
+                Picture("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
+            )
+    if compare["numbers"]:
+        yield Section(
+            "Differences of numbers",
+            ("column", "largest", "mean", "rows changed", "stability index (PSI)"),
+            tuple(
+                (one["output"], *(number(one[name]) for name in ("largest", "mean", "changed", "psi")))
+                for one in compare["numbers"]
+            ),
+        )
+    if compare["moved"]:
+        yield Section(
+            "Rows that moved most",
+            ("file", "row", "difference, of the largest"),
+            tuple(
+                (_file(one["file"], inputs), number(one["row"]), share(one["difference"])) for one in compare["moved"]
+            ),
+        )
+
+
+def _file(place: int, inputs: list[dict[str, Any]]) -> str:
+    return str(inputs[place]["path"]) if place < len(inputs) else f"input {place + 1}"
