@@ -282,10 +282,10 @@ def _told(place: Location, done: str, error: Exception) -> MlshipError | None:
         return ObjectChanged(
             f"'{place.uri}' was changed by something else meanwhile.", hint="Look at it, then run the command again."
         )
-    if kind in ("PermissionDeniedError", "UnauthenticatedError"):
+    status = re.search(r"status code: (\d{3})", said)
+    if kind in ("PermissionDeniedError", "UnauthenticatedError") or (status and status[1] in ("401", "403")):
         return OutputFailed(f"{what}the store refused the credentials.", hint=_CREDENTIALS[place.scheme])
     if not type(error).__module__.startswith("obstore"):
         return None
-    status = re.search(r"status code: (\d{3})", said)
     reason = f"the store answered {status[1]}" if status else "the store could not be reached"
     return OutputFailed(f"{what}{reason}.", hint=f"Run the command again. {_CREDENTIALS[place.scheme]}")

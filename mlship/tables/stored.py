@@ -60,10 +60,10 @@ class ObjectInput:
 
 
 class _Ranges(io.RawIOBase):
-    """Reads an object by ranges, each at least as long as what was asked for.
+    """Reads an object by ranges, each as long as what was asked for or longer, up to a bound.
 
-    Who reads a piece and goes elsewhere causes one request for it; who reads on gets larger ones, and the next one is
-    under way while the last is used.
+    Who reads a piece and goes elsewhere causes a request or two for it; who reads on gets larger ones, and the next one
+    is under way while the last is used.
     """
 
     def __init__(self, place: Location, size: int, etag: str | None, start: int) -> None:
@@ -75,6 +75,7 @@ class _Ranges(io.RawIOBase):
         self._block = memoryview(b"")
         self._block_start = start
         self._length = _FIRST
+        self._in_a_row = 0
         self._pool: ThreadPoolExecutor | None = None
         self._next: tuple[int, Future[bytes]] | None = None
 
@@ -107,14 +108,15 @@ class _Ranges(io.RawIOBase):
 
     def _fetch(self, wanted: int) -> None:
         reads_on = self._position == self._block_start + len(self._block) > self._block_start
-        data = self._ahead() if reads_on else None
+        self._in_a_row = self._in_a_row + 1 if reads_on else 0
+        self._length = self._length if reads_on else _FIRST
+        data = self._ahead()
         if data is None:
-            self._length = self._length if reads_on else _FIRST
-            data = self._get(self._position, max(wanted, self._length))
+            data = self._get(self._position, min(max(wanted, self._length), _MOST))
         self._block, self._block_start = memoryview(data), self._position
         self._length = min(2 * self._length, _MOST)
         after = self._position + len(data)
-        if reads_on and after < self._size:
+        if self._in_a_row > 1 and after < self._size:
             self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
             self._next = after, self._pool.submit(self._get, after, self._length)
 

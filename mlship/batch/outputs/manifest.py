@@ -18,7 +18,7 @@ CLAIM, CLOCK = "_mlship/claim.json", "_mlship/clock"
 FORMAT = 1
 _OWN = re.compile(
     r"part-(?P<part>[0-9a-f]{8})-\d{5,}(\.[a-z.]+)?|_rejects-(?P<rejects>[0-9a-f]{8})\.ndjson"
-    r"|_mlship/(job-(?P<job>[0-9a-f]{8})\.json|(?P<entry>[0-9a-f]{8})/\d{5,}\.ndjson|claim\.json|clock)"
+    r"|_mlship/(job-(?P<job>[0-9a-f]{8})\.json|(?P<entry>[0-9a-f]{8})/\d{5,}\.entry|claim\.json|clock)"
     r"|_manifest\.json|_SUCCESS"
 )
 
@@ -57,9 +57,14 @@ def job_name(tag: str) -> str:
     return f"_mlship/job-{tag}.json"
 
 
+def journal_name(tag: str) -> str:
+    """Return what the names of a job's journal entries begin with."""
+    return f"_mlship/{tag}/"
+
+
 def entry_name(tag: str, index: int) -> str:
     """Return the name of a chunk's journal entry."""
-    return f"_mlship/{tag}/{index:05d}.ndjson"
+    return f"{journal_name(tag)}{index:05d}.entry"
 
 
 def is_own(name: str) -> bool:
@@ -139,9 +144,10 @@ class Entry:
     rejects: bytes
 
     def to_bytes(self) -> bytes:
-        """Return a line of JSON with the chunk, and after it those of the rejects file."""
+        """Return a digest, a line of JSON with the chunk, and after it those of the rejects file."""
         head = {"format": FORMAT, "place": self.place, "done": self.done.to_json(), "part": asdict(self.part)}
-        return plain(head).encode() + b"\n" + self.rejects
+        told = plain(head).encode() + b"\n" + self.rejects
+        return _sha256(told).encode() + b"\n" + told
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Entry:
@@ -150,7 +156,10 @@ class Entry:
         Raises:
             ValueError: It is something else, or damaged.
         """
-        line, _, rejects = data.partition(b"\n")
+        digest, _, told = data.partition(b"\n")
+        line, _, rejects = told.partition(b"\n")
+        if digest != _sha256(told).encode():
+            raise ValueError("damaged")
         try:
             head = json.loads(line)
             if head["format"] != FORMAT:
@@ -159,10 +168,8 @@ class Entry:
         except (KeyError, TypeError) as error:
             raise ValueError("no journal entry") from error
         done = entry.done
-        if len(rejects) != done.rejects_size or (rejects and _sha256(rejects) != done.rejects_digest):
-            raise ValueError("rejects are damaged")
-        if (entry.part.size, entry.part.sha256) != (done.size, done.digest):
-            raise ValueError("part and chunk differ")
+        if (entry.part.size, entry.part.sha256, len(rejects)) != (done.size, done.digest, done.rejects_size):
+            raise ValueError("chunk, part and rejects are not of each other")
         return entry
 
 

@@ -8,7 +8,7 @@ Below the output's URI, with a tag of 8 hexadecimal digits that stands for the j
     _rejects-<tag>.ndjson           the rejected rows; whoever may read the folder may read it
     _mlship/claim.json, clock       who writes here; see `claim`
     _mlship/job-<tag>.json          the job under way
-    _mlship/<tag>/<index>.ndjson    its journal: a chunk as JSON, then its lines for the rejects object
+    _mlship/<tag>/<index>.entry     its journal: digest, a chunk as JSON, then its lines for the rejects object
 
 A store has no rename, so parts of an unfinished run lie beside those of the last finished one. Readers who go by the
 manifest change from the old parts to the new ones at once; readers who take every `part-*` may see both for a while.
@@ -38,9 +38,11 @@ from mlship.batch.outputs.manifest import (
     entry_name,
     job_digest,
     job_name,
+    journal_name,
     part_name,
     plain,
     rejects_name,
+    tags_of,
 )
 from mlship.batch.outputs.prefix import Prefix
 from mlship.batch.outputs.resumption import Resumption
@@ -105,8 +107,11 @@ class ObjectOutput:
         if changed and not overwrite:
             raise self._refused(f"'{self._prefix.at(changed[0]).uri}' was changed since mlship wrote it.")
         whole = same and not changed and len(there) == len(manifest.all_parts)
-        # With its job under way, it was published but what it replaced may not be gone yet.
-        return manifest.record if whole and job_name(manifest.tag) not in listed else None
+        # With its job under way, it was published but what it replaced may not be gone yet; or it is done all over.
+        if not whole or any(job_name(tag) in listed for tag in tags_of(job)):
+            return None
+        self._prefix.delete([name for name in listed if name.startswith(journal_name(manifest.tag))])
+        return manifest.record
 
     def _refused(self, message: str) -> UsageError:
         hint = "Write elsewhere with -o, or replace it with --overwrite."
@@ -184,6 +189,7 @@ class ObjectOutput:
     def publish(self, record: dict[str, Any], done: Sequence[Done]) -> Published:
         """See `contract.Output`; a chunk that is not what was written is OutputFailed with code `damaged_chunk`."""
         self._wait()
+        self._claim.renew()
         parts = tuple(self._parts[chunk.index] for chunk in done)
         if not parts and self._head:
             parts = (Part.of(part_name(self._tag, 0, self._suffix), 0, [self._head]),)
@@ -207,7 +213,7 @@ class ObjectOutput:
 
     def _tidy(self, strays: Sequence[str]) -> None:
         """Remove what no manifest lists any more; as long as the job's mark is there, the next run comes here again."""
-        own = [name for name in strays if name.startswith(f"_mlship/{self._tag}/")]
+        own = [name for name in strays if name.startswith(journal_name(self._tag))]
         mark = job_name(self._tag)
         self._prefix.delete([name for name in strays if name not in {*own, mark}])
         self._prefix.delete([mark])

@@ -10,6 +10,7 @@ from mlship.batch.outputs.manifest import (
     Manifest,
     entry_name,
     job_name,
+    journal_name,
     plain,
     tag_in,
     tags_of,
@@ -61,7 +62,7 @@ class Resumption:
             return None
 
     def _journal(self, tag: str) -> list[str]:
-        return [name for name in self._listed if name.startswith(f"_mlship/{tag}/")]
+        return [name for name in self._listed if name.startswith(journal_name(tag))]
 
     def _whole(self, names: list[str]) -> list[Entry]:
         """The entries that follow each other from the first on, with parts that are what the journal says."""
