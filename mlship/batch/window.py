@@ -49,11 +49,10 @@ class StopAt:
             now: Tells the time.
         """
         today = start.astimezone(self._zone).date()
-        # A day's time can be a day away, and a gap can move it past midnight
-        candidates = (
-            instant for days in (-1, 0, 1, 2) for instant in instants(self._zone, today + days * _DAY, self._time)
-        )
-        return Window(min(instant for instant in candidates if instant > start), self._zone, now)
+        # Yesterday's too: where clocks go back over midnight, the evening comes a second time
+        days = (today - _DAY, today, today + _DAY)
+        closings = (instant for day in days for instant in instants(self._zone, day, self._time))
+        return Window(min(instant for instant in closings if instant > start), self._zone, now)
 
 
 class Window:

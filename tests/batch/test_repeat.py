@@ -269,6 +269,13 @@ def test_a_clock_that_was_far_ahead_is_believed_once_it_is_put_back() -> None:
     ]
 
 
+def test_a_machine_that_sleeps_before_another_try() -> None:
+    """When the next run is due after a suspend, the one before is not tried again."""
+    failure = (timedelta(), OutputFailed("No."))
+    world = World(utc("2026-01-01T01:59"), 2 * HOUR, first(failure, failure), [(2 * MINUTE, 70 * MINUTE)])
+    assert keep(world, "0 2,3 * * *").runs == ["01 02:00", "01 03:11 for 01 03:00", "01 03:12 for 01 03:00"]
+
+
 def test_a_clock_put_back_before_another_try() -> None:
     """The wait before another try stays as long as it was meant, however the clock is set."""
     failure = (timedelta(), OutputFailed("No."))

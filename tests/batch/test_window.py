@@ -29,6 +29,8 @@ from tests.batch.zones import ZONES, changes, minutes, wall
         pytest.param("America/New_York", "2026-03-08T04:00", "02:30", "2026-03-08T07:00", id="New York 2026"),
         pytest.param("America/New_York", "2027-11-07T04:00", "01:30", "2027-11-07T05:30", id="New York 2027"),
         pytest.param("America/Santiago", "2026-09-06T02:00", "00:00", "2026-09-06T04:00", id="no midnight"),
+        pytest.param("America/St_Johns", "2010-11-07T02:30:30", "23:30", "2010-11-07T03:00", id="back over midnight"),
+        pytest.param("Pacific/Apia", "2011-12-30T05:00", "06:00", "2011-12-30T10:00", id="a day that was left out"),
         pytest.param("Asia/Kolkata", "2026-01-01T00:00", "00:00", "2026-01-01T18:30", id="midnight"),
         pytest.param("UTC", "2026-12-31T23:59", "23:59", "2027-01-01T23:59", id="UTC, over the year"),
     ],
