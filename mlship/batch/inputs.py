@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mlship import objects
 from mlship.batch.outputs.work import FileState, work_folder
 from mlship.errors import InputRefused, UsageError
-from mlship.tables.partitions import Partitioned, keys_of
+from mlship.tables.partitions import PartitionedSource, partition_values
 from mlship.tables.registry import FORMATS, Kind, by_name, kind_of, known_kind, open_source
 from mlship.tables.stored import ObjectInput
 from mlship.tables.streams import Pipe
@@ -56,7 +56,7 @@ class Input:
         elif self.path is None:
             place = ObjectInput(self.name) if self.kind.format.bytewise else self.name
         source = open_source(self.kind, place, chunk_size, told)
-        return Partitioned(source, self.keys) if self.keys else source
+        return PartitionedSource(source, self.keys) if self.keys else source
 
     def now(self) -> dict[str, Any]:
         """Return its present state, empty when it is gone."""
@@ -137,7 +137,7 @@ def _of_folder(folder: Path) -> Iterator[Input]:
             code="no_input",
         )
     for path in names:
-        yield _of_file(path, keys_of(path.relative_to(folder).parts[:-1]))
+        yield _of_file(path, partition_values(path.relative_to(folder)))
 
 
 def _walked(folder: Path) -> Iterable[Path]:
@@ -156,7 +156,7 @@ def _of_pattern(pattern: str) -> Iterator[Input]:
         raise InputRefused(f"No file to score matches '{pattern}'.", hint="Check the pattern: ls", code="no_input")
     base = len(Path(_fixed(pattern)).parts)
     for path in files:
-        yield _of_file(path, keys_of(path.parts[base:-1]))
+        yield _of_file(path, partition_values(PurePath(*path.parts[base:])))
 
 
 def _fixed(pattern: str) -> str:
@@ -183,7 +183,7 @@ def _stored(uri: str) -> Iterator[Input]:
     if not given:
         raise InputRefused(f"'{uri}' has no object to score.", hint="Check the prefix.", code="no_input")
     for name in given:
-        yield _of_object(uri + name, keys_of(tuple(name.split("/")[:-1])))
+        yield _of_object(uri + name, partition_values(PurePosixPath(name)))
 
 
 def _of_object(uri: str, keys: dict[str, str | None]) -> Input:

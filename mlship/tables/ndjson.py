@@ -98,6 +98,12 @@ class NdjsonSource:
             )
         return data
 
+    def close(self) -> None:
+        """Let go of a stream that was not planned from."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
     def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns of JSON texts without rows."""
         return pl.DataFrame(schema=dict.fromkeys(columns, jsons.JSON))

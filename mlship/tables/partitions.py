@@ -79,6 +79,10 @@ class PartitionedSource:
             inner = replace(inner, others=self._source.columns[:1])
         return PartitionedRows(self._source.read(chunk, inner), self._values, wanted)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
     def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns without rows: those of folders are String."""
         inner = self._source.none_of([name for name in columns if name not in self._values])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlship.errors import InputRefused, UsageError
 from mlship.model.signature import Output
 from mlship.tables.dialect import NOTHING_TOLD, Told
+from mlship.tables.stored import polars_options
 from mlship.tables.streams import LocalFile, Packed, packed
 
 if TYPE_CHECKING:
@@ -153,9 +154,12 @@ def open_source(kind: Kind, place: Path | str | ByteInput, chunk_size: int, told
     if found.bytewise:
         place = LocalFile(place) if isinstance(place, Path) else place
         place = Packed(place, kind.packing) if kind.packing and not isinstance(place, str) else place
+    if isinstance(place, str):
+        source: Source = _load(found.source)(place, chunk_size, polars_options(place))
+        return source
     if found.delimiter and told.delimiter is None:
         told = replace(told, delimiter=found.delimiter)
-    source: Source = _load(found.source)(place, chunk_size, *((told,) if found.texts else ()))
+    source = _load(found.source)(place, chunk_size, *((told,) if found.texts else ()))
     return source
 
 

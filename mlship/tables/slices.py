@@ -136,6 +136,9 @@ class SlicedSource(ABC):
         places = selectors.by_index(*(self._places[name] for name in names))
         return self._collected(self._lazy.select(places).slice(start, rows).collect)
 
+    def close(self) -> None:
+        """Hold nothing open."""
+
     def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns of their dtypes without rows."""
         return pl.DataFrame(schema={name: self._schema[name] for name in columns})
