@@ -212,10 +212,12 @@ class _Run:
         self._note(done)
 
     def _units(self, scored: Scored) -> int:
-        """How much of the first inputs' total is done, for telling progress."""
-        before = self._plan.job.inputs[: scored.piece.place]
-        done: int = scored.piece.chunk.stop + sum(given.state.get("size", 0) for given in before)
-        return done
+        """How many bytes of the inputs are done, about, for telling progress."""
+        piece, inputs = scored.piece, self._plan.job.inputs
+        done = sum(given.state.get("size", 0) for given in inputs[: piece.place])
+        size = inputs[piece.place].state.get("size", 0)
+        total = piece.source.total
+        return int(done + (size * piece.chunk.stop / total if total else 0))
 
     @contextlib.contextmanager
     def _reading(self, place: int) -> Iterator[None]:

@@ -11,7 +11,7 @@ import polars as pl
 from mlship.errors import UsageError
 from mlship.model.signature import Output
 from mlship.model.values.codes import Array
-from mlship.tables import outputs
+from mlship.tables import jsons, outputs
 
 _UNWRITABLE = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct, pl.Object)
 
@@ -34,7 +34,7 @@ class CsvEncoder:
     appends = True
 
     def __init__(self, kept: pl.DataFrame, columns: Sequence[Output], delimiter: str = ",") -> None:
-        for name, dtype in kept.schema.items():
+        for name, dtype in jsons.plain(kept).schema.items():
             if isinstance(dtype, _UNWRITABLE):
                 raise UsageError(
                     f"The column '{name}' holds {dtype}, for which CSV has no form.",
@@ -62,5 +62,5 @@ class CsvEncoder:
 
     def _written(self, frame: pl.DataFrame, *, header: bool) -> bytes:
         text = io.BytesIO()
-        frame.write_csv(text, include_header=header, separator=self._delimiter)
+        jsons.plain(frame).write_csv(text, include_header=header, separator=self._delimiter)
         return text.getvalue()

@@ -160,7 +160,7 @@ def open_source(kind: Kind, place: Path | str | ByteInput, chunk_size: int, told
     if found.delimiter and told.delimiter is None:
         told = replace(told, delimiter=found.delimiter)
     source = _load(found.source)(place, chunk_size, *((told,) if found.texts else ()))
-    return source
+    return source  # noqa: RET504 - which is where its type is known
 
 
 def open_encoder(kind: Kind, kept: Kept, outputs: Sequence[Output]) -> Encoder:

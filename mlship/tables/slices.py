@@ -137,7 +137,9 @@ class SlicedSource(ABC):
         return self._collected(self._lazy.select(places).slice(start, rows).collect)
 
     def close(self) -> None:
-        """Hold nothing open."""
+        """Let go of the blocks that are held; who still reads reads them again."""
+        with self._lock:
+            self._blocks = {}
 
     def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return columns of their dtypes without rows."""
