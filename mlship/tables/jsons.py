@@ -16,6 +16,7 @@ import orjson
 import polars as pl
 
 from mlship.errors import UsageError
+from mlship.tables.outputs import framed
 
 _FIELD = "mlship.json"
 JSON = pl.Struct({_FIELD: pl.String})
@@ -85,7 +86,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 
     A text is itself, null is null, and anything else its JSON text, such as `1.5`, `true` or `[1,2]`.
     """
-    return pl.DataFrame([_plain(series) if series.dtype == JSON else series for series in frame.get_columns()])
+    return framed([_plain(series) if series.dtype == JSON else series for series in frame.get_columns()])
 
 
 def _plain(series: pl.Series) -> pl.Series:

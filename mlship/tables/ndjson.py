@@ -48,19 +48,17 @@ class NdjsonSource:
         self._chunk_size = chunk_size
         self.total = given.size
         lines = Lines(given.open(), given.name)
+        self._opened: Lines | None = None
         try:
             self._body = opening(lines, given.name)
             look = lines.piece(_LOOK, self._body)
-        except BaseException:
-            lines.close()
-            raise
-        self.columns = _columns(look, given.name)
-        self._opened: Lines | None = None
-        if given.seekable:
-            lines.close()
-        else:  # what cannot be opened again, or only at the price of unpacking it again
-            lines.unread(look)
-            self._opened = lines
+            self.columns = _columns(look, given.name)
+            if not given.seekable:  # what cannot be opened again, or only at the price of unpacking it again
+                lines.unread(look)
+                self._opened = lines
+        finally:
+            if self._opened is None:
+                lines.close()
 
     def plan(self, start: int | None = None, index: int = 0) -> Iterator[Chunk]:
         """Yield the chunks, each with its bytes.
@@ -183,7 +181,7 @@ class NdjsonRows:
     def kept(self, accepted: NDArray[np.bool_]) -> pl.DataFrame:
         """Return the kept columns as JSON texts, of the accepted rows."""
         rows: list[int] = np.flatnonzero(accepted).tolist()
-        return pl.DataFrame([self._kept(name, rows) for name in self._wanted.keep])
+        return outputs.framed([self._kept(name, rows) for name in self._wanted.keep])
 
     def _kept(self, name: str, rows: list[int]) -> pl.Series:
         if self._columns is None:

@@ -25,13 +25,21 @@ def joined(kept: pl.DataFrame, outputs: Sequence[Output], arrays: Mapping[str, A
         outputs: The output columns.
         arrays: An array [rows] for each.
     """
-    return pl.DataFrame([*kept.get_columns(), *(_series(output, arrays[output.name]) for output in outputs)])
+    return framed([*kept.get_columns(), *(_series(output, arrays[output.name]) for output in outputs)])
 
 
 def joined_empty(kept: pl.DataFrame, outputs: Sequence[Output]) -> pl.DataFrame:
     """Return the same columns without rows."""
     none = [pl.Series(output.name, [], dtype=_DTYPES[output.dtype]) for output in outputs]
-    return pl.DataFrame([*kept.clear().get_columns(), *none])
+    return framed([*kept.clear().get_columns(), *none])
+
+
+def framed(columns: Sequence[pl.Series]) -> pl.DataFrame:
+    """Return a frame of columns under their own names, the empty one included, which a list of them would lose."""
+    frame = pl.DataFrame({series.name: series for series in columns})
+    if frame.width < len(columns):
+        raise pl.exceptions.DuplicateError("two columns have the same name")
+    return frame
 
 
 def _series(output: Output, values: Array) -> pl.Series:

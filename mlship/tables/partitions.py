@@ -17,6 +17,7 @@ from mlship.model.signature import Signature
 from mlship.model.values.codes import Array, CellError, Coerced
 from mlship.model.values.text import read_texts
 from mlship.tables.contract import Chunk, Rows, Source, Wanted
+from mlship.tables.outputs import framed
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -157,7 +158,7 @@ def _only(signature: Signature, wanted: Callable[[str], bool]) -> Signature:
 
 def _with_texts(frame: pl.DataFrame, names: Sequence[str], values: Mapping[str, str | None], rows: int) -> pl.DataFrame:
     """Return columns in order: those of a frame, and others that hold one text throughout."""
-    return pl.DataFrame(
+    return framed(
         [
             pl.Series(name, [values[name]], dtype=pl.String).new_from_index(0, rows)
             if name in values

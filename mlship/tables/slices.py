@@ -25,6 +25,7 @@ from mlship.model.signature import Signature
 from mlship.model.values.codes import Coerced
 from mlship.model.values.typed import read_typed
 from mlship.tables.contract import Chunk, Wanted
+from mlship.tables.outputs import framed
 from mlship.tables.typed import typed_column
 
 _SAMPLES = 8
@@ -197,7 +198,7 @@ class TypedRows:
     def kept(self, accepted: NDArray[np.bool_]) -> pl.DataFrame:
         """Return the kept columns with their dtypes, of the accepted rows."""
         keep = self._wanted.keep
-        frame = pl.DataFrame([self._frame.get_column(name) for name in keep])
+        frame = framed([self._frame.get_column(name) for name in keep])
         return frame if accepted.all() or not keep else frame.filter(pl.Series(accepted))
 
     def byte(self, row: int) -> int | None:  # noqa: ARG002 - as the protocol has it

@@ -286,6 +286,7 @@ def odd_frame(rows: int) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "*": pl.Series([row % 100 for row in range(rows)], dtype=pl.UInt8),
+            "": pl.Series([row / 2 for row in range(rows)], dtype=pl.Float64),
             "^c$": pl.Series(texts, dtype=pl.Categorical),
             "e": pl.Series(texts, dtype=pl.Enum([f"t{place}" for place in range(5)])),
             "l": [[row] * (row % 3) for row in range(rows)],
@@ -347,9 +348,9 @@ def test_files_keep_dtypes_and_values(tmp_path: Path, kind: Kind) -> None:
     written(kind, path, frame, 100)
     back = kind.read(path)
     assert back.select(frame.columns[1:]).equals(frame.select(frame.columns[1:]))
-    assert dict(list(back.schema.items())[:7]) == dict(frame.schema)
-    assert back.columns[7:] == ["p", "s", "n", "b"]
-    assert back.dtypes[7:] == [pl.String, pl.Float64, pl.Int64, pl.Boolean]
+    assert dict(list(back.schema.items())[:8]) == dict(frame.schema)
+    assert back.columns[8:] == ["p", "s", "n", "b"]
+    assert back.dtypes[8:] == [pl.String, pl.Float64, pl.Int64, pl.Boolean]
     assert back["s"].is_nan().sum() == 167
     assert back["s"].null_count() == 0
     table = pyarrow.parquet.read_table(path) if kind.name == "parquet" else pyarrow.feather.read_table(path)
