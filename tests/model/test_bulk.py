@@ -322,6 +322,17 @@ def test_layout_that_does_not_open_is_not_used(
     assert session.replay.agrees
 
 
+def test_rows_of_the_trial_that_fail_change_nothing(
+    artifact_of: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the runtime fails on rows made up for the trial, the graph as it is stays and the session opens."""
+    data = artifact_of("forest of three classes")
+    monkeypatch.setattr(trial, "feed", lambda *_: np.zeros((2000, 1)))
+    session = open_session(SessionSpec(data, purpose="bulk"))
+    assert not session.way.by_tree
+    assert session.replay.rows > 0
+
+
 def test_trees_whose_leaves_add_to_many_sums_stay_as_they_are(tmp_path: Path) -> None:
     """A tree that marks one of many columns is left to the single operator."""
     frame, _ = cells()
