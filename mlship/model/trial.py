@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from mlship.errors import ModelRefused
 from mlship.model.artifact import Artifact, Card
-from mlship.model.bulk import laid_out
+from mlship.model.bulk import Layout, laid_out
 from mlship.model.golden import Golden
-from mlship.model.runtime import open_runtime
+from mlship.model.runtime import first_line, open_runtime
 from mlship.model.signature import Column, Signature
 from mlship.model.tensors import feed, tensors_of
 from mlship.model.values.codes import Array
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SIZES = (1024, 4096, 16384)
 """Rows a call that are tried. Past the largest hardly anything is gained, and memory grows with it."""
 _UNTRIED = 4096  # rows a call of a graph that is not tried: what it computes with stays in the cache
+_MOST_VALUES = 1 << 22  # in the rows of a trial: 32 MB
 _SECONDS = 0.3  # of work that a trial may take
 _PROBED = 128  # rows of the first call, which tells how much can be tried
 _SHORT = 0.02  # seconds; of a call this short the better of two counts, for the first one warms up
@@ -36,6 +37,7 @@ _CLEARLY = 0.95  # what another layout, or larger calls, must stay under to be c
 _HOPELESS = 1.3  # a layout this much slower is not tried with larger calls
 _ODD = 8  # one row in so many is of the golden rows' values only, null and rare ones among them
 _SEED = 20
+_NUMBERS = ("float32", "float64", "int64")
 _WHOLE = 2.0**62  # int64 holds it
 
 Feeds = Mapping[str, Array]
@@ -74,22 +76,29 @@ def tried(runtime: onnxruntime.InferenceSession, artifact: Artifact, card: Card)
         if layout is None:
             return plain
         other = open_runtime(layout.data, artifact.source)
+        return _fastest([plain, Way(other, by_tree=True)], tensors_of(card.signature), _feeds(card, layout))
     except (ModelRefused, KeyError, IndexError, ValueError, TypeError):  # an odd graph is left as it is
         return plain
-    rows = trial_rows(card.signature, card.golden, layout.splits, SIZES[-1])
-    feeds = {tensor.name: feed(card.signature, tensor, rows, SIZES[-1]) for tensor in card.signature.tensors}
-    return _fastest([plain, Way(other, by_tree=True)], tensors_of(card.signature), feeds)
+
+
+def _feeds(card: Card, layout: Layout) -> Feeds:
+    golden, signature = card.golden, card.signature
+    assert golden is not None
+    count = min(SIZES[-1], max(_PROBED, _MOST_VALUES // len(signature.inputs)))
+    rows = trial_rows(signature, golden, layout.splits, count)
+    return {tensor.name: feed(signature, tensor, rows, count) for tensor in signature.tensors}
 
 
 def _fastest(ways: Sequence[Way], tensors: list[str], feeds: Feeds) -> Way:
     """Time two ways; the first is kept in doubt."""
     clock = _Clock(tensors, feeds)
     plain, other = ways
-    first = min(SIZES[0], max(_PROBED, int(_SECONDS / 6 / clock.seconds(plain, _PROBED)[0])))
+    most = len(next(iter(feeds.values())))
+    first = min(SIZES[0], most, max(_PROBED, int(_SECONDS / 6 / clock.seconds(plain, _PROBED)[0])))
     best: dict[bool, tuple[float, int]] = {}
     alive = [plain, other]
     for size in (first, *SIZES[1:]):
-        if any(way.by_tree in best and best[way.by_tree][0] * size > clock.left for way in alive):
+        if size > most or any(way.by_tree in best and best[way.by_tree][0] * size > clock.left for way in alive):
             break
         answers = []
         for way in alive:
@@ -128,7 +137,10 @@ class _Clock:
 
     def _call(self, way: Way, feeds: Feeds) -> tuple[float, list[Any]]:
         begin = time.thread_time()
-        answers = way.runtime.run(self._tensors, dict(feeds))
+        try:
+            answers = way.runtime.run(self._tensors, dict(feeds))
+        except Exception as error:  # the runtime's own exception types are not public
+            raise ModelRefused(f"The trial's rows failed in onnxruntime: {first_line(error)}") from error
         spent = time.thread_time() - begin
         self.left -= spent
         return spent, answers
@@ -175,7 +187,7 @@ def trial_rows(
         drawn = known[random.integers(0, len(known), rows)]
         tensor, place = places[column.name]
         between = _between(splits.get(tensor, {}).get(place), known)
-        if between is not None:
+        if between is not None and column.dtype in _NUMBERS:
             at = random.random(rows) * (len(between) - 1)
             with np.errstate(all="ignore"):  # between the two largest numbers there is none
                 numbers = np.interp(at, np.arange(len(between)), between)
@@ -187,7 +199,7 @@ def trial_rows(
 
 
 def _between(splits: NDArray[Any] | None, known: Array) -> NDArray[np.float64] | None:
-    """Numbers in order between which a column's may be drawn; None when it holds no numbers."""
+    """Numbers in order between which a column's may be drawn; None when there are none."""
     if known.dtype.kind not in "fi":
         return None
     values = splits if splits is not None and len(splits) > 1 else np.unique(known[np.isfinite(known)])

@@ -17,7 +17,7 @@ from mlship.errors import ModelRefused
 from mlship.model import wire
 from mlship.model.artifact import PREFIX, Card, Proof, RowPlan, read_artifact, sign
 from mlship.model.golden import Golden
-from mlship.model.session import Session, SessionSpec, open_session
+from mlship.model.session import Purpose, Session, SessionSpec, open_session
 from mlship.model.signature import NULL_TEXT, Column, Output, Signature, Tensor
 
 WEIGHTS = (2.0, -1.0)
@@ -110,7 +110,7 @@ def one_column(dtype: Any, tensor: str | None = None, name: str = "a", **options
     )
 
 
-def counting_session(rows: RowPlan) -> Session:
+def counting_session(rows: RowPlan, purpose: Purpose = "single") -> Session:
     """Open a model that answers each row with the number of rows of the call and the row's own value."""
     graph = model(
         [
@@ -129,7 +129,7 @@ def counting_session(rows: RowPlan) -> Session:
         (Tensor("x", "float64"),),
         (Output("calls", "float64", "value", "calls"), Output("same", "float64", "value", "same")),
     )
-    return open_session(SessionSpec(sign(graph, Card("count", "1", {}, signature, rows))))
+    return open_session(SessionSpec(sign(graph, Card("count", "1", {}, signature, rows)), purpose))
 
 
 MIXED_INPUTS = (
