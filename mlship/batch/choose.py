@@ -97,6 +97,10 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
     if name == STDOUT:
         return StreamOutput(sys.stdout.buffer, job.rejects)
     if objects.is_uri(name):
+        if job.shard is not None:
+            raise UsageError(
+                f"Shards cannot share '{name}'.", hint=f"Give each a folder of its own: -o {name}{job.shard.index}/"
+            )
         return ObjectOutput(name, kind.suffix)
     path = Path(name)
     for other, what in (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models)):

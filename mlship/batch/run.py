@@ -16,6 +16,7 @@ from mlship.batch.pipeline import in_order
 from mlship.batch.plan import BatchPlan, unreadable
 from mlship.batch.rejects import reject_lines
 from mlship.batch.score import REFUSED, Piece, Scored, Scorer, reasons
+from mlship.batch.shards import Share
 from mlship.errors import InputRefused, MlshipError, OutputFailed
 from mlship.model.values.codes import CellError
 
@@ -160,17 +161,20 @@ class _Run:
         """The pieces that are not done yet."""
         last = self._done[-1] if self._done else None
         index = last.index + 1 if last else 0
+        share = Share(self._plan.job.shard, alone=len(self._plan.job.inputs) == 1)
         for place in range(last.input if last else 0, len(self._plan.job.inputs)):
+            if share.skips(place):
+                continue
             with self._reading(place), contextlib.closing(self._plan.open(place)) as source:
-                start = last.stop if last and last.input == place else None
-                for chunk in source.plan(start):
-                    yield Piece(index, place, source, chunk)
-                    index += 1
+                here = last if last is not None and last.input == place else None
+                for piece in share.pieces(place, source, here, index):
+                    yield piece
+                    index = piece.index + 1
 
     def _take(self, scored: Scored) -> None:
         """Give a chunk to the output."""
         piece, job = scored.piece, self._plan.job
-        before = self._tally.of_input[piece.place]
+        before = self._tally.of_input[piece.place] + piece.rows_before
         name = job.inputs[piece.place].name
         data = scored.data(before + 1)
         rejects = reject_lines(scored, name, before, records=job.rejects is not None)
@@ -184,6 +188,7 @@ class _Run:
         done = Done(
             index=piece.index,
             input=piece.place,
+            number=piece.chunk.index,
             start=piece.chunk.start,
             stop=piece.chunk.stop,
             content=scored.content,
@@ -207,7 +212,7 @@ class _Run:
         data = self._setting.scorer.encoder.file(self._plan.none, _none_of(self._plan))
         digest = hashlib.sha256(data).hexdigest()
         empty = hashlib.sha256(b"").hexdigest()
-        done = Done(0, 0, 0, 0, "", 0, 0, 0, size=len(data), digest=digest, rejects_digest=empty)
+        done = Done(0, 0, 0, 0, 0, "", 0, 0, 0, size=len(data), digest=digest, rejects_digest=empty)
         self._output.add(done, data, b"")
         self._note(done)
 

@@ -31,7 +31,8 @@ class Piece:
     """A chunk of one of the inputs.
 
     Attributes:
-        index: Its place among all chunks of the run, from 0.
+        index: Its place among the chunks of the run, from 0.
+        rows_before: How many rows of its input come before it in chunks that are somebody else's to score.
         place: Place of its input, from 0.
         source: That input, open.
         chunk: The chunk.
@@ -41,6 +42,7 @@ class Piece:
     place: int
     source: Source
     chunk: Chunk
+    rows_before: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,26 @@
-"""`--shard`: which part of the work is asked for."""
+"""`--shard`: which part of the work is asked for, and which chunks that are.
+
+Of several inputs a shard scores every N-th file, of a single one every N-th chunk, so that the shares do not depend
+on anything but the plan.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlship.batch.job import Shard
+from mlship.batch.score import Piece
 from mlship.errors import UsageError
+from mlship.tables.contract import Wanted
+from mlship.tables.csv_typed import NO_SIGNATURE
+
+if TYPE_CHECKING:
+    from mlship.batch.outputs.contract import Done
+    from mlship.tables.contract import Source
 
 _FORM = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _INDEX, _SIZE = "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"
@@ -36,3 +49,42 @@ def parse_shard(text: str, environment: Mapping[str, str] | None = None) -> Shar
     if match is None or int(match[1]) >= int(match[2]):
         raise UsageError(f"The shard '{told}' is not I/N with I from 0 to N-1.", hint="--shard 0/4")
     return Shard(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True)
+class Share:
+    """The chunks that a run scores.
+
+    Attributes:
+        shard: The part of the work that is asked for, or None for all.
+        alone: Whether there is one input only, whose chunks are shared.
+    """
+
+    shard: Shard | None
+    alone: bool
+
+    def skips(self, place: int) -> bool:
+        """Tell whether none of an input's chunks are the run's."""
+        return self.shard is not None and not self.alone and place % self.shard.of != self.shard.index
+
+    def pieces(self, place: int, source: Source, last: Done | None, index: int) -> Iterator[Piece]:
+        """Yield the run's chunks of an input.
+
+        Args:
+            place: Place of the input.
+            source: The input, open.
+            last: The last of its chunks that is done, or None.
+            index: The number of the first piece yielded.
+        """
+        if self.shard is None or not self.alone:
+            start, number = (None, 0) if last is None else (last.stop, last.number + 1)
+            for at, chunk in enumerate(source.plan(start, number)):
+                yield Piece(index + at, place, source, chunk)
+            return
+        others = 0
+        for chunk in source.plan():  # all of it: what others score is counted, since rejects tell a row's number
+            if chunk.index % self.shard.of != self.shard.index:
+                others += source.read(chunk, Wanted(NO_SIGNATURE)).count
+            elif last is None or chunk.index > last.number:
+                yield Piece(index, place, source, chunk, others)
+                index += 1

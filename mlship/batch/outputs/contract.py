@@ -13,8 +13,9 @@ class Done:
     """A chunk that is scored, as a journal tells it; plain JSON values throughout.
 
     Attributes:
-        index: Its place among all chunks of the run, from 0; parts are named by it.
+        index: Its place among the chunks of the run, from 0.
         input: Place of its file among the inputs, from 0.
+        number: Its place among that file's chunks, from 0; with `input` it names a part, whoever scores it.
         start: Where it begins there; see `tables.contract.Chunk`.
         stop: Where the next one begins.
         content: sha256 of its bytes in the input; empty where rows were read without them.
@@ -31,6 +32,7 @@ class Done:
 
     index: int
     input: int
+    number: int
     start: int
     stop: int
     content: str
@@ -47,6 +49,11 @@ class Done:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return asdict(self)
+
+    @property
+    def part(self) -> str:
+        """What its part is called, without the ending: the same one in whatever share of the work it is scored."""
+        return f"part-{self.input:05d}-{self.number:05d}"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Done:

@@ -143,8 +143,8 @@ class FolderOutput:
         return done
 
     def _part(self, done: Done) -> Path:
-        """Where a chunk's part lies; the name does not depend on how many shards there are."""
-        return self._parts / f"part-{done.index:05d}{self._target.suffix}"
+        """Where a chunk's part lies."""
+        return self._parts / f"{done.part}{self._target.suffix}"
 
     def _whole(self, done: list[Done]) -> list[Done]:
         count = 0
