@@ -46,7 +46,7 @@ def judged(gates: Gates, reports: Sequence[BatchReport]) -> list[Gate]:
     if gates.max_drift is not None:
         found.append(_gate("max_drift", gates.max_drift, [largest_drift(report.more["drift"]) for report in reports]))
     if gates.max_changed is not None:
-        shares: list[float | None] = [changed_share(report.more["comparison"]) for report in reports]
+        shares: list[float | None] = [changed_share(report.more["compare"]) for report in reports]
         found.append(_gate("max_changed", gates.max_changed, shares))
     return found
 
