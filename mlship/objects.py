@@ -23,7 +23,8 @@ from mlship import extras
 from mlship.errors import InputRefused, MlshipError, OutputFailed, UsageError
 
 _SCHEMES = ("s3", "gs", "az")
-_RETRIES, _RETRY_SECONDS = 5, 60
+_RETRIES, _RETRY_SECONDS = 5, 180
+_REQUEST_SECONDS = 120  # a large part over a slow line takes its time
 _CREDENTIALS = {
     "s3": "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL when it is not Amazon's.",
     "gs": "Set GOOGLE_APPLICATION_CREDENTIALS to the path of a key file.",
@@ -226,7 +227,10 @@ def _put(place: Location, data: bytes | Iterable[bytes], mode: str | dict[str, s
 
 
 def _found(place: Location, meta: Any) -> Found:
-    return Found(place.at(meta["path"]).uri, int(meta["size"]), meta["e_tag"], meta["last_modified"])
+    etag = meta["e_tag"]
+    if etag is not None and not etag.endswith('"'):  # Azure quotes them everywhere but in its listings
+        etag = f'"{etag}"'
+    return Found(place.at(meta["path"]).uri, int(meta["size"]), etag, meta["last_modified"])
 
 
 def _store(place: Location) -> tuple[Any, Any]:
@@ -246,7 +250,9 @@ def _client(root: str, endpoint: str | None) -> Any:
     """One client a bucket: it keeps connections open, and may be used by several threads."""
     module = extras.load("obstore.store", needed_for=f"'{root}'", hint="pip install 'mlship[cloud]'")
     # Who writes http:// in the endpoint means it; AWS_ALLOW_HTTP need not be set as well.
-    options = {"allow_http": True} if endpoint and endpoint.startswith("http://") else {}
+    options: dict[str, Any] = {"timeout": timedelta(seconds=_REQUEST_SECONDS)}
+    if endpoint and endpoint.startswith("http://"):
+        options["allow_http"] = True
     retries = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
     config = {"endpoint": endpoint} if endpoint else None
     return module.from_url(root, config=config, client_options=options, retry_config=retries)

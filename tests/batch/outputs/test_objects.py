@@ -224,6 +224,21 @@ def test_a_put_that_was_repeated_is_fine(bucket: str, odd: int, monkeypatch: pyt
     assert published(f"{bucket}/out/") == expected(OTHER)
 
 
+def test_other_bytes_under_a_parts_name_are_replaced(bucket: str) -> None:
+    """A part that something else made after the run began does not stay, and one with the same bytes is fine."""
+    uri, undisturbed = f"{bucket}/out/", f"{bucket}/undisturbed/"
+    run(undisturbed)
+    output = ObjectOutput(uri, ".csv")
+    with output.held():
+        go_on(output, stop=1)
+        for index, data in [(2, b"other"), (3, chunk(3)[1])]:
+            objects.put_new(parse(f"{uri}part-{manifest(undisturbed)['tag']}-0000{index}.csv"), data)
+        for index in range(1, CHUNKS):
+            output.add(*chunk(index))
+        output.publish(RECORD, [chunk(index)[0] for index in range(CHUNKS)])
+    assert everything(uri) == everything(undisturbed)
+
+
 def test_many_rejects_are_put_block_by_block(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rejects that do not fit one request make the same object."""
     monkeypatch.setattr(outputs, "_IN_MEMORY", 1)
