@@ -141,7 +141,7 @@ class Claim:
             return
         raise OutputLocked(
             f"Another run of mlship is writing '{self._what}'.",
-            hint=f"Wait for it to end, or write elsewhere with -o. After a kill it is free within {self._lease:g} s.",
+            hint=f"Wait for it to end, or write elsewhere with -o. After a kill it is free in about {self._lease:g} s.",
         )
 
     def _may_take(self, holder: dict[str, Any], found: Found) -> bool:

@@ -77,7 +77,7 @@ class ObjectOutput:
         if not uri.endswith("/"):
             raise UsageError(
                 f"'{parse(uri).uri}' names one object, but an output in a store is a folder of parts.",
-                hint=f"Add a slash: -o '{parse(uri).uri}/'",
+                hint=f"Add a slash: -o '{uri}/'",
             )
         self._prefix = Prefix(parse(uri))
         self.name = self._prefix.uri
