@@ -48,7 +48,7 @@ from mlship.batch.outputs.manifest import (
 from mlship.batch.outputs.prefix import Prefix
 from mlship.batch.outputs.resumption import Resumption
 from mlship.errors import OutputFailed, OutputLocked, UsageError
-from mlship.objects import ObjectChanged, ObjectThere, parse
+from mlship.objects import ObjectChanged, ObjectThere, Stamp, parse
 
 _PENDING = 8
 """Puts under way at once, two a chunk: latency is hidden, and no more than that many parts are in memory."""
@@ -83,7 +83,7 @@ class ObjectOutput:
         self.name = self._prefix.uri
         self._suffix = suffix
         self._claim = Claim(self._prefix.at(CLAIM), self._prefix.at(CLOCK), self.name, lease)
-        self._found: tuple[Manifest | None, str | None] | None = None
+        self._found: tuple[Manifest | None, Stamp | None] | None = None
         self._tag, self._job, self._head = "", "", b""
         self._chunks: dict[int, tuple[Done, Part]] = {}
         self._dropped: str | None = None
@@ -96,8 +96,8 @@ class ObjectOutput:
         The parts of a finished run of this job are known by their etags or read; of another's, only by their sizes.
         """
         listed = self._prefix.list()
-        self._found = manifest, etag = self._prefix.manifest()
-        foreign = MANIFEST if manifest is None and etag is not None else self._prefix.foreign(listed)
+        self._found = manifest, stamp = self._prefix.manifest()
+        foreign = MANIFEST if manifest is None and stamp is not None else self._prefix.foreign(listed)
         if foreign is not None and not overwrite:
             raise self._refused(f"'{self.name}' holds '{foreign}', which mlship did not write.")
         if manifest is None:
@@ -223,17 +223,17 @@ class ObjectOutput:
 
     def _put_manifest(self, manifest: Manifest) -> None:
         """Put the manifest in place of the one that was seen, which is what publishes."""
-        etag = None if self._found is None else self._found[1]
+        stamp = None if self._found is None else self._found[1]
         data = manifest.to_bytes()
         self._claim.renew()  # nobody can take the output over until this is done
         try:
-            etag = self._prefix.put_if(MANIFEST, data, etag)
+            stamp = self._prefix.put_if(MANIFEST, data, stamp)
         except (ObjectThere, ObjectChanged):
             there = self._prefix.get(MANIFEST)
             if there is None or there[0] != data:  # else an answer got lost and the request was repeated
                 raise self._meanwhile() from None
-            etag = there[1].etag
-        self._found = manifest, etag
+            stamp = there[1].stamp
+        self._found = manifest, stamp
 
     def publish_rejects(self) -> str | None:
         """See `contract.Output`."""

@@ -214,7 +214,7 @@ def test_a_put_that_was_repeated_is_fine(bucket: str, odd: int, monkeypatch: pyt
     """When an answer gets lost, a request is repeated and refused because of itself; all goes on all the same."""
     real, count = objects._put, itertools.count()
 
-    def twice(place: objects.Location, data: Any, mode: Any) -> str | None:
+    def twice(place: objects.Location, data: Any, mode: Any) -> objects.Stamp:
         if next(count) % 2 == odd:
             real(place, data, mode)
         return real(place, data, mode)
