@@ -85,6 +85,17 @@ def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> Bat
         )
     told = _told(job, renamed)
     first = _opened(job.inputs[0], job.chunk_size, told)
+    try:
+        return _planned(job, signature, (renamed, told, first), others)
+    except BaseException:
+        first.close()
+        raise
+
+
+def _planned(
+    job: BatchJob, signature: Signature, found: tuple[Signature, Told, Source], others: Sequence[str]
+) -> BatchPlan:
+    renamed, told, first = found
     _check_columns(job.inputs[0], first.columns, renamed)
     keep = _keep(job, first.columns, signature)
     for name in others:

@@ -56,15 +56,15 @@ def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:
     Raises:
         InputRefused: The sample is not there or cannot be read as a table.
     """
-    source = _open(path, names)
-    wanted = [name for name in names if name in source.columns]
-    if not wanted:
-        return frozenset()
-    bools, numbers = set(wanted), set(wanted)
-    for chunk in source.plan():
-        rows = source.read(chunk, Wanted(_read_as("bool", wanted), others=tuple(wanted)))
-        bools -= {error.column for error in rows.coerced().errors}
-        numbers -= {error.column for error in rows.other(_read_as("float64", wanted)).errors}
+    with contextlib.closing(_open(path, names)) as source:
+        wanted = [name for name in names if name in source.columns]
+        if not wanted:
+            return frozenset()
+        bools, numbers = set(wanted), set(wanted)
+        for chunk in source.plan():
+            rows = source.read(chunk, Wanted(_read_as("bool", wanted), others=tuple(wanted)))
+            bools -= {error.column for error in rows.coerced().errors}
+            numbers -= {error.column for error in rows.other(_read_as("float64", wanted)).errors}
     return frozenset(bools - numbers)
 
 
@@ -79,15 +79,16 @@ def read_sample(path: Path, signature: Signature) -> Sample:
     Raises:
         InputRefused: It is not there, cannot be read as a table, or lacks a column of the model.
     """
-    source = _open(path, signature.names)
-    missing = [name for name in signature.names if name not in source.columns]
-    if missing:
-        raise InputRefused(
-            f"'{path}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(repr(name) for name in missing)}.",
-            hint=f"It has: {', '.join(source.columns)}",
-            code="missing_column",
-        )
-    parts = [source.read(chunk, Wanted(signature)).coerced() for chunk in source.plan()]
+    with contextlib.closing(_open(path, signature.names)) as source:
+        missing = [name for name in signature.names if name not in source.columns]
+        if missing:
+            names = ", ".join(repr(name) for name in missing)
+            raise InputRefused(
+                f"'{path}' lacks the column{'s' if len(missing) > 1 else ''} {names}.",
+                hint=f"It has: {', '.join(source.columns)}",
+                code="missing_column",
+            )
+        parts = [source.read(chunk, Wanted(signature)).coerced() for chunk in source.plan()]
     if not parts:
         return Sample({}, 0, Counter())
     columns = [part.accepted_columns() for part in parts]
