@@ -18,7 +18,7 @@ from mlship.tables.dialect import Dialect
 from mlship.tables.texts import NUMBERS, numeric_tokens
 
 NO_SIGNATURE = Signature((), (), ())
-_EXACT = 2.0**53
+_INEXACT = 2.0**53  # which the integer after it is read as too
 
 
 class Typed:
@@ -74,6 +74,8 @@ class Typed:
         if records.has_quotes(data, self._dialect) or data.startswith(records.BOM):
             return None
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+            return None
+        if self._dialect.decimal_comma and b"." in data:  # with which Polars takes a number too
             return None
         codes = np.frombuffer(data, dtype=np.uint8)
         rows = int(np.count_nonzero(codes == records.NEWLINE))
@@ -147,7 +149,7 @@ class Typed:
 def _holds(values: NDArray[np.float64], dtype: str) -> bool:
     """Whether a dtype holds all of the numbers, integers exactly."""
     if dtype == "int64":
-        return bool((np.abs(values) <= _EXACT).all()) and bool((values == np.rint(values)).all())
+        return bool((np.abs(values) < _INEXACT).all()) and bool((values == np.rint(values)).all())
     if dtype == "float32":
         with np.errstate(over="ignore"):
             return bool(np.isfinite(values.astype(np.float32)).all())
