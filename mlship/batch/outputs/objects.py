@@ -142,8 +142,8 @@ class ObjectOutput:
     def _manifest(self) -> Manifest | None:
         return None if self._found is None else self._found[0]
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:
-        """See `contract.Output`."""
+    def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool] | None = None) -> list[Done]:  # noqa: ARG002
+        """See `contract.Output`. Where inputs were touched since, it is another job: its parts have another name."""
         self._claim.check()
         listed = self._prefix.list()
         found = Resumption(self._prefix, listed, self._manifest, job, restart=restart)
