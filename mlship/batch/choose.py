@@ -28,6 +28,11 @@ def output_name(job: BatchJob) -> str:
         UsageError: None was given, and there is none beside such inputs.
     """
     if job.output is not None:
+        if objects.is_uri(job.output) and not job.output.endswith("/"):
+            raise UsageError(
+                f"'{job.output}' names one object, but an output in a store is a folder of parts.",
+                hint=f"Add a slash: -o '{job.output}/'",
+            )
         return job.output
     given = job.inputs[0]
     assert len(job.inputs) == 1, "several inputs without an output are a job each"

@@ -286,7 +286,9 @@ class _Go:
 
             write_report(self.given.report, document({"status": "done", "exit_code": code, **facts}))
         if exceeded:
-            error = GateExceeded(exceeded[0].sentence, hint="The output was published all the same; look at --report.")
+            error = GateExceeded(
+                exceeded[0].sentence, hint="The output was published. Look closer with: --report report.html"
+            )
             error.facts = facts
             raise error
         if self.console.json:
