@@ -106,6 +106,11 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
             raise UsageError(
                 f"Shards cannot share '{name}'.", hint=f"Give each a folder of its own: -o {name}{job.shard.index}/"
             )
+        if job.rejects is not None:
+            raise UsageError(
+                f"Rejected rows of '{name}' are told in that folder, not in '{job.rejects}'.",
+                hint="Leave --rejects away.",
+            )
         return ObjectOutput(name, kind.suffix)
     path = Path(name)
     for other, what in (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models)):
