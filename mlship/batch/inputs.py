@@ -104,9 +104,15 @@ def _expanded(item: str, stdin_format: str | None) -> Iterator[Input]:
             f"The input's name {os.fsencode(item)!r} is not in UTF-8.", hint="Rename the file.", code="bad_name"
         ) from None
     path = Path(item)
-    if path.is_dir():
+    try:
+        is_folder, there = path.is_dir(), path.exists()
+    except OSError as error:
+        raise InputRefused(
+            f"'{item}' cannot be looked at: {error.strerror}.", hint="Check the path: ls -l", code="no_input"
+        ) from error
+    if is_folder:
         yield from _of_folder(path)
-    elif path.exists():
+    elif there:
         yield _of_file(path)
     elif glob.has_magic(item):
         yield from _of_pattern(item)

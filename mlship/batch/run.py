@@ -92,7 +92,7 @@ class _Run:
         try:
             finished = self._output.check(setting.key, overwrite=self._plan.job.overwrite)
             if finished is not None and not self._plan.job.restart:
-                return of_record(finished)
+                return self._known(finished)
             with self._output.held():
                 self._take_up()
                 self._score(advance, checks)
@@ -102,6 +102,15 @@ class _Run:
             raise
         finally:
             self._plan.first.close()
+
+    def _known(self, finished: dict[str, Any]) -> BatchReport:
+        """What a run that did it all told, judged by the limit of today."""
+        report = of_record(finished)
+        self._tally = report.tally
+        if self._tally.rejected > self._plan.job.limit.allowed(self._tally.read):
+            self._rejects_published = report.rejects_file
+            raise too_many(self._plan.job, self._tally, None, report.rejects_file)
+        return report
 
     def _report(self) -> BatchReport:
         return BatchReport(
@@ -155,7 +164,8 @@ class _Run:
         with self._watched_inputs():
             for check in checks:
                 check.check()
-            for scored in in_order(self._pieces(), self._setting.scorer.score, plan.job.workers):
+            pieces = iter(()) if plan.job.limit.passed_already(self._tally.rejected) else self._pieces()
+            for scored in in_order(pieces, self._setting.scorer.score, plan.job.workers):
                 self._take(scored)
                 advance(self._units(scored), self._tally.read, self._tally.rejected)
                 if plan.job.limit.passed_already(self._tally.rejected):

@@ -27,6 +27,7 @@ from mlship.batch.outputs.work import (
     WorkFolder,
     check_rejects,
     copy_published,
+    has_rejects,
     system_errors,
     truncate,
     verified,
@@ -91,7 +92,8 @@ class FileOutput:
                 hint=OVERWRITE,
                 code="output_exists",
             )
-        return record if self._replaces == record.get("output_sha256") and record.get("job") == job else None
+        same = self._replaces == record.get("output_sha256") and record.get("job") == job
+        return record if same and has_rejects(record, self._target.rejects) else None
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Hold the output for the length of a `with` block."""

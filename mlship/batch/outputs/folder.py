@@ -26,6 +26,7 @@ from mlship.batch.outputs.work import (
     WorkFolder,
     check_rejects,
     copy_published,
+    has_rejects,
     system_errors,
     truncate,
     verified,
@@ -96,6 +97,7 @@ class FolderOutput:
                     code="output_exists",
                 )
             whole = all(_digest(folder / name) == digest for name, digest in record.get("parts", {}).items())
+            whole = whole and has_rejects(record, self._target.rejects)
         return record if record.get("job") == job and whole else None
 
     def _known_names(self) -> set[str]:
