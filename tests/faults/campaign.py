@@ -17,7 +17,14 @@ SHIM = Path(__file__).with_name("shim.c")
 COUNT, FAIL, FULL, SHORT, TORN, KILL_BEFORE, KILL_AFTER, FLIP = range(1, 9)
 """What the shim does at the n-th call, as in its source."""
 
-NAMES = {FAIL: "EIO", FULL: "disk full", SHORT: "half written", TORN: "torn", KILL_BEFORE: "killed before", KILL_AFTER: "killed after"}
+NAMES = {
+    FAIL: "EIO",
+    FULL: "disk full",
+    SHORT: "half written",
+    TORN: "torn",
+    KILL_BEFORE: "killed before",
+    KILL_AFTER: "killed after",
+}
 WRITES = ("write", "pwrite", "writev")
 PATIENCE = 120.0
 
@@ -173,9 +180,7 @@ class Field:
             self.calls.append(ended.calls)
         self.expected = picture(folder)
         finals = self.finals(folder)
-        self.whole = {
-            name: {found[name] for found in (older, finals) if name in found} for name in {*older, *finals}
-        }
+        self.whole = {name: {found[name] for found in (older, finals) if name in found} for name in {*older, *finals}}
 
     def fresh(self) -> Path:
         """A copy of the template, always in the same place."""
