@@ -11,6 +11,11 @@ from http.client import HTTPConnection
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what decides how much is run."""
+    parser.addoption("--faults", action="store_true", help="run the whole campaign of faults, which takes minutes")
+
+
 def _skipped(config: pytest.Config) -> list[str]:
     """List the tests and modules that were skipped, each with its reason."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")

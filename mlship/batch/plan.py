@@ -86,29 +86,27 @@ def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> Bat
     told = _told(job, renamed)
     first = _opened(job.inputs[0], job.chunk_size, told)
     try:
-        return _planned(job, signature, (renamed, told, first), others)
+        _check_columns(job.inputs[0], first.columns, renamed)
+        keep = _keep(job, first.columns, signature)
+        _check_others(job.inputs[0], first.columns, others)
+        asked = () if job.actual is None else (_actual(job, first.columns),)
+        # what both models read by the same rules is read once
+        wanted = Wanted(renamed, keep, (*asked, *others), job.null)
+        none = first.none_of(keep)
     except BaseException:
         first.close()
         raise
+    return BatchPlan(job, signature, wanted, told, first, (*_numbers(job), *signature.outputs), none)
 
 
-def _planned(
-    job: BatchJob, signature: Signature, found: tuple[Signature, Told, Source], others: Sequence[str]
-) -> BatchPlan:
-    renamed, told, first = found
-    _check_columns(job.inputs[0], first.columns, renamed)
-    keep = _keep(job, first.columns, signature)
+def _check_others(given: Input, columns: Sequence[str], others: Sequence[str]) -> None:
     for name in others:
-        if name not in first.columns:
+        if name not in columns:
             raise InputRefused(
-                f"'{job.inputs[0].name}' lacks the column '{name}', which the model to compare with needs.",
-                hint=f"It has: {_listed(first.columns)}.",
+                f"'{given.name}' lacks the column '{name}', which the model to compare with needs.",
+                hint=f"It has: {_listed(columns)}.",
                 code="missing_column",
             )
-    asked = () if job.actual is None else (_actual(job, first.columns),)
-    # what both models read by the same rules is read once
-    wanted = Wanted(renamed, keep, (*asked, *others), job.null)
-    return BatchPlan(job, signature, wanted, told, first, (*_numbers(job), *signature.outputs), first.none_of(keep))
 
 
 def unreadable(given: Input, error: OSError) -> OutputFailed:

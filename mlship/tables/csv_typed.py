@@ -15,6 +15,7 @@ from mlship.model.signature import Signature
 from mlship.tables import records
 from mlship.tables.contract import Wanted
 from mlship.tables.dialect import Dialect
+from mlship.tables.outputs import framed
 from mlship.tables.texts import NUMBERS, numeric_tokens
 
 NO_SIGNATURE = Signature((), (), ())
@@ -123,9 +124,7 @@ class Typed:
         others = self._read(data, ({}, texts), ())
         if others is None or others.height != frame.height:
             return None
-        return pl.DataFrame(
-            [*(frame.get_column(name) for name in numbers), *(others.get_column(name) for name in texts)]
-        )
+        return framed([*map(frame.get_column, numbers), *map(others.get_column, texts)])
 
     def _certain(self, data: bytes, frame: pl.DataFrame, numbers: dict[str, str]) -> bool:
         """Whether the numbers are what their texts say."""

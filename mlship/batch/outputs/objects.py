@@ -47,7 +47,7 @@ from mlship.batch.outputs.manifest import (
 )
 from mlship.batch.outputs.prefix import Prefix
 from mlship.batch.outputs.resumption import Resumption
-from mlship.errors import OutputFailed, OutputLocked, UsageError
+from mlship.errors import DamagedChunk, OutputFailed, OutputLocked, UsageError
 from mlship.objects import ObjectChanged, ObjectThere, Stamp, parse
 
 _PENDING = 8
@@ -142,8 +142,8 @@ class ObjectOutput:
     def _manifest(self) -> Manifest | None:
         return None if self._found is None else self._found[0]
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:
-        """See `contract.Output`."""
+    def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool] | None = None) -> list[Done]:  # noqa: ARG002
+        """See `contract.Output`. Where inputs were touched since, it is another job: its parts have another name."""
         self._claim.check()
         listed = self._prefix.list()
         found = Resumption(self._prefix, listed, self._manifest, job, restart=restart)
@@ -189,7 +189,7 @@ class ObjectOutput:
             self._pending.popleft().result()
 
     def publish(self, record: dict[str, Any], done: Sequence[Done]) -> Published:
-        """See `contract.Output`; a chunk that is not what was written is OutputFailed with code `damaged_chunk`."""
+        """See `contract.Output`; a chunk that is not what was written is a DamagedChunk."""
         self._wait()
         self._claim.renew()
         parts = tuple(self._chunks[chunk.index][1] for chunk in done)
@@ -199,18 +199,18 @@ class ObjectOutput:
         listed = self._prefix.list()
         damaged = self._prefix.damaged(parts, listed)
         if damaged:
-            raise OutputFailed(
+            raise DamagedChunk(
                 f"'{self._prefix.at(damaged[0]).uri}' is not what was written.",
                 hint="Run the command again: it scores these rows again.",
-                code="damaged_chunk",
             )
         rejects = self._put_rejects(done)
-        manifest = Manifest(self._tag, self._job, parts, rejects, record)
+        where = None if rejects is None else self._prefix.at(rejects.name).uri
+        told = {**record, "outputs": [self.name], "rejects_file": where}
+        manifest = Manifest(self._tag, self._job, parts, rejects, told)
         self._put_manifest(manifest)
         self._prefix.put(SUCCESS, b"")
         self._tidy([name for name in listed if self._prefix.is_stray(name, manifest)])
         digests = {self._prefix.at(part.name).uri: part.sha256 for part in parts}
-        where = None if rejects is None else self._prefix.at(rejects.name).uri
         return Published((self.name,), where, digests)
 
     def _tidy(self, strays: Sequence[str]) -> None:
