@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from mlship.batch.content import Contents
 from mlship.batch.findings import findings, of_record, too_many
 from mlship.batch.job import BatchReport, Tally, describe_model
 from mlship.batch.outputs.contract import Done, Output
@@ -122,7 +123,9 @@ class _Run:
 
     def _take_up(self) -> None:
         """Go on where an unfinished run of this job stood."""
-        for done in self._output.resume(self._setting.key, restart=self._plan.job.restart, same=self._same):
+        for done in self._output.resume(
+            self._setting.key, restart=self._plan.job.restart, same=Contents(self._plan).same
+        ):
             self._note(done)
         if self._output.dropped is not None:
             self._setting.say(
@@ -132,15 +135,6 @@ class _Run:
             self._setting.say(f"Going on after {self._tally.read:,} rows that an earlier run scored.")
         else:
             self._output.begin(b"" if self._setting.scorer.whole_files else self._head())
-
-    def _same(self, done: Done) -> bool:
-        """Whether the input holds what it held when a chunk of it was scored."""
-        given = self._plan.job.inputs[done.input]
-        if not done.content or given.path is None or given.kind.packing:
-            return False
-        with self._reading(done.input), given.path.open("rb") as stream:
-            stream.seek(done.start)
-            return hashlib.sha256(stream.read(done.stop - done.start)).hexdigest() == done.content
 
     def _head(self) -> bytes:
         encoder = self._setting.scorer.encoder
