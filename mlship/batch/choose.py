@@ -96,12 +96,12 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
     """
     name = output_name(job)
     _check_shared(job, name)
+    _check_not_given(job, name, models)
     if name == STDOUT:
         return StreamOutput(sys.stdout.buffer, job.rejects)
     if objects.is_uri(name):
         return ObjectOutput(name, kind.suffix)
     path = Path(name)
-    _check_not_given(job, name, models)
     if not path.parent.is_dir():
         raise OutputFailed(
             f"'{name}' cannot be written: there is no folder '{path.parent}'.",
@@ -136,14 +136,23 @@ def _check_shared(job: BatchJob, name: str) -> None:
 
 
 def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None:
-    """Refuse to write over what is read."""
-    for other, what in (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models)):
-        if other is not None and same_file(other, Path(name)):
+    """Refuse to write over what is read, or twice to one file."""
+    read = (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models))
+    written = [("output", Path(name), "-o")] if name != STDOUT and not objects.is_uri(name) else []
+    if job.rejects is not None:
+        if written and os.path.abspath(job.rejects) == os.path.abspath(name):  # noqa: PTH100 - links stay links
             raise UsageError(
-                f"The output '{name}' is the {what} '{other}' itself.",
-                hint="Write elsewhere with -o.",
-                code="output_is_input",
+                f"--rejects and the output are both '{name}'.", hint="Write elsewhere with --rejects.", code="same_file"
             )
+        written.append(("rejects file", job.rejects, "--rejects"))
+    for what, path, option in written:
+        for other, kind in read:
+            if other is not None and same_file(other, path):
+                raise UsageError(
+                    f"The {what} '{path}' is the {kind} '{other}' itself.",
+                    hint=f"Write elsewhere with {option}.",
+                    code="output_is_input",
+                )
 
 
 def _rejects_of(job: BatchJob, folder: Path) -> Path:

@@ -76,13 +76,7 @@ def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> Bat
         OutputFailed: The system could not read an input.
     """
     renamed = _renamed(signature, job.rename)
-    texts = [given for given in job.inputs if given.kind.format.texts]
-    if job.null and not texts:
-        raise UsageError(
-            f"--null says which texts mean null, but '{job.inputs[0].name}' is {job.inputs[0].kind.format.name}, "
-            "whose values have types.",
-            hint="Leave --null away.",
-        )
+    _check_texts(job)
     told = _told(job, renamed)
     first = _opened(job.inputs[0], job.chunk_size, told)
     try:
@@ -107,6 +101,27 @@ def _check_others(given: Input, columns: Sequence[str], others: Sequence[str]) -
                 hint=f"It has: {_listed(columns)}.",
                 code="missing_column",
             )
+
+
+def _check_texts(job: BatchJob) -> None:
+    """Refuse what is said of texts where no input is CSV."""
+    if any(given.kind.format.texts for given in job.inputs):
+        return
+    told = job.told
+    options = {
+        "--null": bool(job.null),
+        "--delimiter": told.delimiter is not None,
+        "--quote": told.quote is not None,
+        "--decimal-comma": told.decimal_comma is not None,
+        "--encoding": told.encoding is not None,
+        "--no-header": job.no_header,
+    }
+    option = next((name for name, said in options.items() if said), None)
+    if option is not None:
+        raise UsageError(
+            f"{option} tells how CSV is written, but '{job.inputs[0].name}' is {job.inputs[0].kind.format.name}.",
+            hint=f"Leave {option} away.",
+        )
 
 
 def unreadable(given: Input, error: OSError) -> OutputFailed:

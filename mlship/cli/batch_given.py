@@ -112,7 +112,7 @@ def job_of(given: Given) -> BatchJob:
 
 
 def _told(given: Given) -> Told:
-    return Told(
+    told = Told(
         delimiter=None if given.delimiter is None else _character(given.delimiter, "--delimiter"),
         quote=None
         if given.quote is None
@@ -122,6 +122,9 @@ def _told(given: Given) -> Told:
         decimal_comma=True if given.decimal_comma else None,
         encoding=None if given.encoding is None else _encoding(given.encoding),
     )
+    if told.delimiter is not None and told.delimiter == ('"' if told.quote is None else told.quote):
+        raise UsageError(f"--delimiter and the quote are both '{told.delimiter}'.", hint="--quote none")
+    return told
 
 
 def _character(text: str, option: str) -> str:
@@ -160,5 +163,7 @@ def _parse_rename(texts: list[str]) -> dict[str, str]:
             raise UsageError(
                 f"--rename is '{text}'; MODEL_COLUMN=INPUT_COLUMN was expected.", hint="--rename age=alter"
             )
+        if name in renamed:
+            raise UsageError(f"--rename names the model's column '{name}' twice.", hint="Leave one --rename away.")
         renamed[name] = other
     return renamed

@@ -145,7 +145,7 @@ def test_null_is_foreign_to_typed_tables(batch: Batch, folder: Path) -> None:
     pl.DataFrame({"my age": [1.0], "income": [1.0], "city": ["Porto"]}).write_parquet(folder / "in.parquet")
     outcome = batch("in.parquet", "--null", "x")
     assert outcome.code == 2
-    assert "--null says which texts mean null" in outcome.stderr
+    assert "--null tells how CSV is written, but 'in.parquet' is parquet" in outcome.stderr
 
 
 def test_a_kept_column_named_like_an_output(batch: Batch, folder: Path) -> None:
