@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -62,7 +63,7 @@ class Input:
     def now(self) -> dict[str, Any]:
         """Return its present state, empty when it is gone."""
         if self.piped:
-            return {}
+            return self.state
         if self.path is None:
             return _state(self.name)
         found = FileState.of(self.path)
@@ -93,7 +94,8 @@ def find_inputs(given: Sequence[str], stdin_format: str | None) -> list[Input]:
 
 def _expanded(item: str, stdin_format: str | None) -> Iterator[Input]:
     if item == STDIN:
-        yield Input(STDIN, Kind(_bytewise(stdin_format or "csv")))
+        # Nobody can tell whether a pipe gives what another one gave: each is an input of its own.
+        yield Input(STDIN, Kind(_bytewise(stdin_format or "csv")), state={"pipe": uuid.uuid4().hex})
         return
     if objects.is_uri(item):
         yield from _stored(item)
