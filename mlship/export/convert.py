@@ -89,6 +89,29 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
     )
 
 
+def check_supported(estimator: Any, schema: Schema) -> None:
+    """Look for a step that cannot be converted, of an estimator of which it is not known what it answers.
+
+    Raises:
+        NotConvertible: There is one, named by its path.
+    """
+    graph = Graph()
+    context = Context(graph)
+    feeds = tuple(_TEXTS if draft.kind == "string" else _NUMBERS for draft in schema.columns)
+    table = _input(graph, schema.columns, feeds, width=schema.width)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if hasattr(estimator, "predict"):
+                context.answer(estimator, "predict", table)
+            else:
+                context.transform(estimator, table)
+    except (MlshipError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001  a step that fails says less than what the estimator said of the rows
+        return
+
+
 def _input(graph: Graph, drafts: Sequence[Draft], feeds: Sequence[str], *, width: int) -> Table:
     """The table that the estimator is given, as wide as it was fitted on; the first column stands for ignored ones."""
     tensors = {

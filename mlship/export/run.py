@@ -15,7 +15,7 @@ from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
 from mlship.export.alone import settled
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden, with_own_tolerance
-from mlship.export.convert import Converted, convert
+from mlship.export.convert import Converted, check_supported, convert
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, ExportReport
 from mlship.export.limits import bounded
@@ -79,7 +79,7 @@ class _Made:
 def _made(job: ExportJob, loaded: Loaded) -> _Made:
     estimator = loaded.estimator
     schema = _schema(job, estimator)
-    original = Original(estimator, schema, first_rows(_drafted(schema)))
+    original = _original(estimator, schema)
     converted = convert(estimator, schema, original.asked, job.precision)
     anchors = converted.anchors
     drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
@@ -97,6 +97,16 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     card = _card(job, loaded, signature, sample)
     data, session = _proven(converted, card, original, kinds, job)
     return _Made(data, sample, measured(original, session, kinds) if job.measure else {})
+
+
+def _original(estimator: Any, schema: Schema) -> Original:
+    """The original; of one that answers no row, a step that is not supported, whose rows nobody knows, says why."""
+    try:
+        return Original(estimator, schema, first_rows(_drafted(schema)))
+    except NotConvertible as error:
+        if error.code == "no_answer":
+            check_supported(estimator, schema)
+        raise
 
 
 def _limit(column: Column, blurred: float | None, job: ExportJob) -> float | None:
