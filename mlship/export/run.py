@@ -24,7 +24,7 @@ from mlship.export.loading import Loaded
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
 from mlship.export.probe import FLOAT32_LIMIT, probed_columns
-from mlship.export.rows import first_rows, proof_rows, rows_within_budget, typical_row
+from mlship.export.rows import first_rows, plain_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
 from mlship.export.summary import document_of
@@ -82,7 +82,8 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     original = _original(estimator, schema)
     converted = convert(estimator, schema, original.asked, job.precision)
     anchors = converted.anchors
-    drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
+    likely = [typical_row(_drafted(schema), anchors), *plain_rows(_drafted(schema))]
+    drafted = probed_columns(original, schema.columns, likely)
     columns = tuple(
         replace(column, tensor=feed, limit=_limit(column, converted.limits.get(place), job))
         for place, (column, feed) in enumerate(zip(drafted, converted.feeds, strict=True))
