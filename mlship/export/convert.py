@@ -59,7 +59,7 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
         NotConvertible: A step cannot be converted, named by its path.
     """
     graph = Graph()
-    context = Context(graph, precision)
+    context = Context(graph, precision, root=type(estimator).__name__.lower())
     feeds = tuple(_TEXTS if draft.kind == "string" else _NUMBERS for draft in schema.columns)
     table = _input(graph, schema.columns, feeds, width=schema.width)
     try:
@@ -96,7 +96,7 @@ def check_supported(estimator: Any, schema: Schema) -> None:
         NotConvertible: There is one, named by its path.
     """
     graph = Graph()
-    context = Context(graph)
+    context = Context(graph, root=type(estimator).__name__.lower())
     feeds = tuple(_TEXTS if draft.kind == "string" else _NUMBERS for draft in schema.columns)
     table = _input(graph, schema.columns, feeds, width=schema.width)
     try:
