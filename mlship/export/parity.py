@@ -24,7 +24,7 @@ _MULTIPLES = (1, 2, 4, 8, 16, 32)
 _FIXED_ROWS = 64
 _CALL_SIZES = (1, 2, 3, 5, 7, 16, 31, 100)
 _STABLE_ROWS = 300
-_KNIFE_EDGE = ("edge", "extreme")
+_KNIFE_EDGE = ("edge", "extreme", "tie")
 
 Columns = Mapping[str, Array]
 

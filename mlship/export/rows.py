@@ -97,6 +97,11 @@ def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor], most: int =
     return kinds
 
 
+def more_typical(columns: Sequence[Column], anchors: Sequence[Anchor], rows: int) -> Columns:
+    """Make as many further rows of the kind `typical`, others than `proof_rows` makes."""
+    return _typical(columns, anchors, np.random.default_rng(_SEED + 1), rows)
+
+
 def _points(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str, list[Point]]:
     points: dict[str, list[Point]] = {
         "category": [(column.name, value) for column in columns for value in column.categories or ()],

@@ -28,6 +28,7 @@ from mlship.export.rows import first_rows, plain_rows, proof_rows, rows_within_b
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
 from mlship.export.summary import document_of
+from mlship.export.ties import tied
 from mlship.files import write_atomic
 from mlship.model.artifact import Card, read_artifact, sign
 from mlship.model.session import Session, SessionSpec, open_session
@@ -93,6 +94,7 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     signature.check()
     sample = read_sample(job.sample, signature) if job.sample else None
     kinds = ask(original, proof_rows(columns, anchors, rows_within_budget(converted.graph)))
+    kinds |= tied(original, columns, anchors, kinds)
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
     card = _card(job, loaded, signature, sample)
