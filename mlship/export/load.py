@@ -27,6 +27,12 @@ from mlship.export.versions import check_versions
 _WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
 
 
+_HINTS = {
+    "Booster": "Export the file of its save_model(FILE), or pickle the estimator of its library that holds it.",
+}
+"""What to do with an object that is no estimator, by the name of its type."""
+
+
 class _Kind(NamedTuple):
     is_it: Callable[[Source], bool]
     read: Callable[[Source, Loading], Loaded]
@@ -101,7 +107,9 @@ def _read(path: Path) -> bytes:
 def _check_estimator(estimator: Any, name: str) -> None:
     if isinstance(estimator, type) or not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
         raise ModelRefused(
-            f"{name} holds an object of type {type(estimator).__name__}, not a fitted estimator.", code="not_a_model"
+            f"{name} holds an object of type {type(estimator).__name__}, not a fitted estimator.",
+            hint=_HINTS.get(type(estimator).__name__, "Save the fitted estimator or pipeline itself."),
+            code="not_a_model",
         )
     try:
         check_is_fitted(estimator)

@@ -15,7 +15,7 @@ from mlship.errors import MlshipError, ModelRefused, NotConvertible, UsageError
 from mlship.export.alone import settled
 from mlship.export.baseline import make_baseline
 from mlship.export.choose import choose_golden, with_own_tolerance
-from mlship.export.convert import Converted, convert
+from mlship.export.convert import Converted, check_supported, convert
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, ExportReport
 from mlship.export.limits import bounded
@@ -24,10 +24,11 @@ from mlship.export.loading import Loaded
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
 from mlship.export.probe import FLOAT32_LIMIT, probed_columns
-from mlship.export.rows import first_rows, proof_rows, rows_within_budget, typical_row
+from mlship.export.rows import first_rows, plain_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
 from mlship.export.summary import document_of
+from mlship.export.ties import tied
 from mlship.files import write_atomic
 from mlship.model.artifact import Card, read_artifact, sign
 from mlship.model.session import Session, SessionSpec, open_session
@@ -79,10 +80,11 @@ class _Made:
 def _made(job: ExportJob, loaded: Loaded) -> _Made:
     estimator = loaded.estimator
     schema = _schema(job, estimator)
-    original = Original(estimator, schema, first_rows(_drafted(schema)))
+    original = _original(estimator, schema)
     converted = convert(estimator, schema, original.asked, job.precision)
     anchors = converted.anchors
-    drafted = probed_columns(original, schema.columns, typical_row(_drafted(schema), anchors))
+    likely = [typical_row(_drafted(schema), anchors), *plain_rows(_drafted(schema))]
+    drafted = probed_columns(original, schema.columns, likely)
     columns = tuple(
         replace(column, tensor=feed, limit=_limit(column, converted.limits.get(place), job))
         for place, (column, feed) in enumerate(zip(drafted, converted.feeds, strict=True))
@@ -92,11 +94,22 @@ def _made(job: ExportJob, loaded: Loaded) -> _Made:
     signature.check()
     sample = read_sample(job.sample, signature) if job.sample else None
     kinds = ask(original, proof_rows(columns, anchors, rows_within_budget(converted.graph)))
+    kinds |= tied(original, columns, anchors, kinds)
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
     card = _card(job, loaded, signature, sample)
     data, session = _proven(converted, card, original, kinds, job)
     return _Made(data, sample, measured(original, session, kinds) if job.measure else {})
+
+
+def _original(estimator: Any, schema: Schema) -> Original:
+    """The original; of one that answers no row, a step that is not supported, whose rows nobody knows, says why."""
+    try:
+        return Original(estimator, schema, first_rows(_drafted(schema)))
+    except NotConvertible as error:
+        if error.code == "no_answer":
+            check_supported(estimator, schema)
+        raise
 
 
 def _limit(column: Column, blurred: float | None, job: ExportJob) -> float | None:

@@ -40,7 +40,7 @@ def test_the_record_says_what_was_done(batch: Batch, folder: Path) -> None:
     assert set(record) == {"job", "report", "outputs", "rejects_file", "output_sha256", "replaced_sha256"}
     job, report = record["job"], record["report"]
     assert job["model"] == outcome.data["model"]["digest"]
-    assert [(given["name"], given["size"]) for given in job["input"]] == [("in.csv", len(BAD))]
+    assert job["input"] == [["in.csv", len(BAD)]]
     assert (job["options"]["format"], job["options"]["keep"], job["options"]["null"]) == ("csv", ["city"], ["-"])
     assert job["version"]["mlship"] == __version__
     assert (report["rows"], report["rejects"]) == ({"in": 3, "out": 2, "rejected": 1}, {"not_a_number": 1})

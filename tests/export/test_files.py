@@ -132,6 +132,30 @@ def test_what_is_no_fitted_estimator(folder: Path, thing: Any, text: str, capsys
     assert refused("model.pkl", capsys) == (4, f"'model.pkl' {text}")
 
 
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [("m.json", "XGBoost"), ("m.ubj", "XGBoost"), ("m.cbm", "CatBoost"), ("m.txt", "LightGBM"), ("m.pkl", "pickle")],
+)
+def test_what_a_suffix_should_hold(folder: Path, name: str, library: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is none of what its suffix says is told what it should hold: exit 4."""
+    (folder / name).write_text("nothing of the kind", encoding="utf-8")
+
+    code, error = refused(name, capsys)
+    assert code == 4
+    assert library in error.partition("expected a")[2]
+
+
+def test_a_booster_in_a_pickle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A booster alone says nothing of its classes: the hint is what its library writes, or its estimator."""
+    xgboost = pytest.importorskip("xgboost")
+    save(folder, xgboost.XGBRegressor(n_estimators=2).fit(ROWS[NUMBERS], KINDS).get_booster())
+
+    assert run(["export", "model.pkl"]) == 4
+    told = capsys.readouterr().err
+    assert "holds an object of type Booster, not a fitted estimator." in told
+    assert "save_model" in told
+
+
 def test_a_step_of_another_version(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

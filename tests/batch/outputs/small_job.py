@@ -29,6 +29,7 @@ def chunk(index: int, job: dict[str, Any] = JOB) -> tuple[Done, bytes, bytes]:
     done = Done(
         index=index,
         input=0,
+        number=index,
         start=index * 10,
         stop=index * 10 + 10,
         content=hashlib.sha256(b"%d" % index).hexdigest(),
