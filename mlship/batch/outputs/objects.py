@@ -112,7 +112,8 @@ class ObjectOutput:
         if not whole or any(job_name(tag) in listed for tag in tags_of(job)):
             return None
         self._prefix.delete([name for name in listed if name.startswith(journal_name(manifest.tag))])
-        return manifest.record
+        rejects = None if manifest.rejects is None else self._prefix.at(manifest.rejects.name).uri
+        return {**manifest.record, "outputs": [self.name], "rejects_file": rejects}
 
     def _refused(self, message: str) -> UsageError:
         hint = "Write elsewhere with -o, or replace it with --overwrite."
@@ -205,8 +206,7 @@ class ObjectOutput:
             )
         rejects = self._put_rejects(done)
         where = None if rejects is None else self._prefix.at(rejects.name).uri
-        told = {**record, "outputs": [self.name], "rejects_file": where}
-        manifest = Manifest(self._tag, self._job, parts, rejects, told)
+        manifest = Manifest(self._tag, self._job, parts, rejects, record)
         self._put_manifest(manifest)
         self._prefix.put(SUCCESS, b"")
         self._tidy([name for name in listed if self._prefix.is_stray(name, manifest)])

@@ -94,7 +94,11 @@ def test_a_finished_job_is_not_done_again(bucket: str) -> None:
     run(f"{bucket}/out/")
     before = everything(f"{bucket}/out/")
 
-    assert ObjectOutput(f"{bucket}/out/", ".csv").check(JOB, overwrite=False) == RECORD
+    found = ObjectOutput(f"{bucket}/out/", ".csv").check(JOB, overwrite=False)
+    assert found is not None
+    assert {key: found[key] for key in RECORD} == RECORD
+    assert found["outputs"] == [f"{bucket}/out/"]
+    assert found["rejects_file"].startswith(f"{bucket}/out/_rejects-")
     assert run(f"{bucket}/out/") == (None, None)
     assert everything(f"{bucket}/out/") == before
 
@@ -274,7 +278,7 @@ def test_no_chunk_at_all_is_one_part_with_a_head(bucket: str) -> None:
         go_on(output, stop=0)
         output.publish({}, [])
     assert published(f"{bucket}/out/") == b"id,prediction\n"
-    assert output.check(JOB, overwrite=False) == {}
+    assert output.check(JOB, overwrite=False) == {"outputs": [f"{bucket}/out/"], "rejects_file": None}
 
 
 @pytest.mark.parametrize("name", ["data.csv", "sub/part-0.parquet", "_manifest.json"])
