@@ -57,13 +57,13 @@ def columns(draw: st.DrawFn) -> tuple[Column, ...]:
             more |= {"categories": ("a", "NA", "", "1.5"), "unknown": not strict}
         elif dtype in DTYPES[:3]:
             more |= {"finite": strict, "exact": draw(st.booleans()) and dtype != "float32"}
-        found.append(Column(f"c{place}", dtype, f"t{place}", **more))  # type: ignore[arg-type]
+        found.append(Column(f"c{place}", dtype, f"t{place}", **more))
     return tuple(found)
 
 
 def signature_of(columns: tuple[Column, ...]) -> Signature:
     """Return the signature of columns with a tensor each."""
-    tensors = tuple(Tensor(column.tensor, TENSORS.get(column.dtype, "float64")) for column in columns)  # type: ignore[arg-type]
+    tensors = tuple(Tensor(column.tensor, TENSORS.get(column.dtype, "float64")) for column in columns)
     return Signature(columns, tensors, ())
 
 
