@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "dates": ("2024-02-29", "2024-02-30", "20240229", "2024-2-9"),
     "told": ("-999", "-999.0", "missing", "a", "1.5"),
     "NUL": ("\0", "1\0"),
+    "marks": ("\ufeff1", "\ufeff", "1\ufeff"),
 }  # fmt: skip
 DTYPES = ("float64", "float32", "int64", "category", "string", "bool", "date")
 
