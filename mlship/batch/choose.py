@@ -97,16 +97,14 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
     name = output_name(job)
     _check_shared(job, name)
     _check_not_given(job, name, models)
+    if job.rejects is not None:
+        _check_folder(job.rejects)
     if name == STDOUT:
         return StreamOutput(sys.stdout.buffer, job.rejects)
     if objects.is_uri(name):
         return ObjectOutput(name, kind.suffix)
     path = Path(name)
-    if not path.parent.is_dir():
-        raise OutputFailed(
-            f"'{name}' cannot be written: there is no folder '{path.parent}'.",
-            hint=f"Make the folder first: mkdir -p '{path.parent}'",
-        )
+    _check_folder(path)
     if name.endswith("/"):
         return FolderOutput(FolderTarget(path, job.rejects or _rejects_of(job, path), kind.suffix, job.shard))
     if path.exists() and not path.is_file():
@@ -132,6 +130,14 @@ def _check_shared(job: BatchJob, name: str) -> None:
     if job.rejects is not None:
         raise UsageError(
             f"Rejected rows of '{name}' are told in that folder, not in '{job.rejects}'.", hint="Leave --rejects away."
+        )
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise OutputFailed(
+            f"'{path}' cannot be written: there is no folder '{path.parent}'.",
+            hint=f"Make the folder first: mkdir -p '{path.parent}'",
         )
 
 

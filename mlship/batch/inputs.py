@@ -119,6 +119,8 @@ def _expanded(item: str, stdin_format: str | None) -> Iterator[Input]:
 
 
 def _check_name(name: str) -> None:
+    if not name:  # which a path takes for the current directory
+        raise UsageError("An input's name is empty.", hint="Name a file, or . for the current directory.")
     try:
         os.fsencode(name).decode()
     except UnicodeDecodeError:

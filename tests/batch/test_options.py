@@ -274,6 +274,7 @@ CONTRADICTIONS: list[Any] = [
     pytest.param(["in.csv", "--rejects", "in.csv", "--overwrite"], "is the input", id="rejects over the input"),
     pytest.param(["in.csv", "--rejects", "town.onnx", "--overwrite"], "is the model", id="rejects over the model"),
     pytest.param(["in.csv", "-o", "o.csv", "--rejects", "./o.csv"], "are both", id="rejects over the output"),
+    pytest.param([""], "name is empty", id="a variable that is not set"),
     pytest.param(["in.csv", "--rename", "x"], "MODEL_COLUMN=INPUT_COLUMN was expected", id="rename without a sign"),
     pytest.param(["in.csv", "--rename", "incme=x"], "--rename 'income=x'", id="rename of no column"),
     pytest.param(["in.csv", "--rename", "income=city"], "Two columns of the model", id="two columns from one"),

@@ -153,6 +153,17 @@ def test_a_place_that_cannot_be_written_is_told_before_scoring(
     assert outcome.data["rows"] == {"in": 0, "out": 0, "rejected": 0}
 
 
+@pytest.mark.parametrize("output", ["out.csv", "out/", "-"])
+def test_a_place_for_rejects_that_is_not_there_is_told_before_scoring(batch: Batch, folder: Path, output: str) -> None:
+    """The folder of --rejects is looked at before any row is read, also where no row is rejected."""
+    (folder / "in.csv").write_text(GOOD)
+    outcome = batch("in.csv", "-o", output, "--rejects", "absent/bad.ndjson")
+    assert outcome.code == 6
+    assert "'absent/bad.ndjson' cannot be written: there is no folder 'absent'" in outcome.stderr
+    assert outcome.stdout == ""
+    assert not (folder / "out.csv").exists()
+
+
 def test_a_symbolic_link_is_replaced_and_not_written_through(batch: Batch, folder: Path) -> None:
     """An output that is a symbolic link becomes a file of its own; what it pointed to stays."""
     (folder / "in.csv").write_text(GOOD)

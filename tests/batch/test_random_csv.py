@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -98,13 +99,14 @@ def expected(text: str, delimiter: str, columns: list[str]) -> tuple[list[list[s
     """Return the rows to be scored and the reasons of all others, as the csv module reads the text."""
     kept: list[list[str]] = []
     rejected: dict[int, str] = {}
-    stream = io.StringIO(text, newline="")
     lines: list[str] = []
 
-    def watched() -> io.StringIO:
-        return stream
+    def watched() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            lines.append(line)
+            yield line
 
-    reader = csv.reader((lines.append(line) or line for line in watched()), delimiter=delimiter, strict=True)
+    reader = csv.reader(watched(), delimiter=delimiter, strict=True)
     next(reader)
     lines.clear()
     row = 0

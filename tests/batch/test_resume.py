@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import random
@@ -10,10 +12,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from mlship.batch.inputs import find_inputs
@@ -28,6 +32,7 @@ from tests.batch.models import town_model
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = ("out.csv", "out.csv.gz", "out.parquet", "out.ndjson", "out/")
+Put = Callable[[Path, str], list[str]]
 HEADER = "my age,income,city\n"
 
 
@@ -85,11 +90,12 @@ class Town:
     folder: Path
     session: Session
 
-    def run(self, output: str, counted: Counted, workers: int = 1) -> BatchReport:
-        """Score in.csv in chunks of a few rows."""
+    def run(self, output: str, counted: Counted, workers: int = 1, inputs: Sequence[str] = ("in.csv",)) -> BatchReport:
+        """Score files in chunks of a few rows."""
         job = BatchJob(
-            tuple(find_inputs(["in.csv"], None)), output, chunk_size=64, workers=workers, limit=parse_limit("100%")
-        )
+            tuple(find_inputs(inputs, None)), output, chunk_size=64, workers=workers, limit=parse_limit("100%"),
+            row_numbers=inputs != ("in.csv",),
+        )  # fmt: skip
         setting = prepare(job, Path("town.onnx"), self.session, counted.said.append)
         return run(setting, counted.advance, (counted,))
 
@@ -125,6 +131,56 @@ def test_a_stopped_run_goes_on_after_its_chunks(town: Town, output: str, workers
         assert content(Path(output)) == expected
         remove(output)
         shutil.rmtree(f".{Path(output).name}.mlship")
+
+
+def put_utf16(folder: Path, text: str) -> list[str]:
+    """Write CSV in UTF-16, whose positions are not those of the text that is read."""
+    (folder / "in16.csv").write_bytes(text.encode("utf-16"))
+    return ["in16.csv"]
+
+
+def put_packed(folder: Path, text: str) -> list[str]:
+    """Write packed CSV."""
+    (folder / "in.csv.gz").write_bytes(gzip.compress(text.encode()))
+    return ["in.csv.gz"]
+
+
+def put_lines(folder: Path, text: str) -> list[str]:
+    """Write NDJSON."""
+    pl.read_csv(io.StringIO(text)).write_ndjson(folder / "in.ndjson")
+    return ["in.ndjson"]
+
+
+def put_parquet(folder: Path, text: str) -> list[str]:
+    """Write Parquet in row groups of ten."""
+    pl.read_csv(io.StringIO(text)).write_parquet(folder / "in.parquet", row_group_size=10)
+    return ["in.parquet"]
+
+
+def put_tree(folder: Path, text: str) -> list[str]:
+    """Write two files, the second one with its columns in another order, in folders that say a column."""
+    for year, columns in ((2025, ["my age", "income", "city"]), (2026, ["city", "income", "my age"])):
+        (folder / f"tree/year={year}").mkdir(parents=True)
+        pl.read_csv(io.StringIO(text)).select(columns).write_csv(folder / f"tree/year={year}/in.csv")
+    return ["tree"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("put", [put_utf16, put_packed, put_lines, put_parquet, put_tree])
+def test_a_run_goes_on_in_inputs_of_every_kind(town: Town, put: Put, workers: int) -> None:
+    """Wherever a run was stopped, the rest of its input is found again, and rows keep their numbers."""
+    inputs = put(town.folder, town_csv(80))
+    undisturbed = Counted()
+    town.run("other.csv", undisturbed, inputs=inputs)
+    for most in (1, undisturbed.chunks // 2, undisturbed.chunks - 1):
+        with pytest.raises(Stopped):
+            town.run("out.csv", Counted(most), workers, inputs)
+        rest = Counted()
+        town.run("out.csv", rest, workers, inputs)
+        assert rest.chunks == undisturbed.chunks - most
+        assert Path("out.csv").read_bytes() == Path("other.csv").read_bytes()
+        assert Path("out.rejects.ndjson").read_bytes() == Path("other.rejects.ndjson").read_bytes()
+        remove("out.csv")
 
 
 def pieces_of(work: Path) -> list[Path]:

@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "dates": ("2024-02-29", "2024-02-30", "20240229", "2024-2-9"),
     "told": ("-999", "-999.0", "missing", "a", "1.5"),
     "NUL": ("\0", "1\0"),
+    "marks": ("\ufeff1", "\ufeff", "1\ufeff"),
 }  # fmt: skip
 DTYPES = ("float64", "float32", "int64", "category", "string", "bool", "date")
 
@@ -57,13 +58,13 @@ def columns(draw: st.DrawFn) -> tuple[Column, ...]:
             more |= {"categories": ("a", "NA", "", "1.5"), "unknown": not strict}
         elif dtype in DTYPES[:3]:
             more |= {"finite": strict, "exact": draw(st.booleans()) and dtype != "float32"}
-        found.append(Column(f"c{place}", dtype, f"t{place}", **more))  # type: ignore[arg-type]
+        found.append(Column(f"c{place}", dtype, f"t{place}", **more))
     return tuple(found)
 
 
 def signature_of(columns: tuple[Column, ...]) -> Signature:
     """Return the signature of columns with a tensor each."""
-    tensors = tuple(Tensor(column.tensor, TENSORS.get(column.dtype, "float64")) for column in columns)  # type: ignore[arg-type]
+    tensors = tuple(Tensor(column.tensor, TENSORS.get(column.dtype, "float64")) for column in columns)
     return Signature(columns, tensors, ())
 
 
