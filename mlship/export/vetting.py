@@ -57,8 +57,8 @@ def vet(model: Any, name: str, trust: Sequence[str] = ()) -> None:
         if problem:
             raise _refused(name, path, problem)
         attributes = _attributes(thing)
-        for key, value in attributes.items():
-            problem = _wrong_attribute(key, value)
+        for key, value in attributes.items() if _named(type(thing)) not in trust else ():
+            problem = _wrong_attribute(key, value, trust)
             if problem:
                 raise _refused(name, f"{path}.{key}", problem)
         _quieten(thing, attributes)
@@ -109,10 +109,8 @@ def _shown(key: Any) -> str:
 
 def _wrong(thing: Any, width: int | None, trust: Sequence[str]) -> str:
     """Say what is wrong with a thing, wherever it is; or nothing."""
-    if isinstance(thing, type):
-        own = f"{thing.__module__}.{thing.__qualname__}"
-        if thing.__module__ not in _HARMLESS and own not in trust:
-            return f"is the class {own}, which would be called"
+    if isinstance(thing, type) and thing.__module__ not in _HARMLESS and _named(thing) not in trust:
+        return f"is the class {_named(thing)}, which would be called"
     if scipy.sparse.issparse(thing):
         return _wrong_sparse(thing)
     if isinstance(thing, defaultdict) and not _is_harmless(thing.default_factory):
@@ -143,7 +141,7 @@ def _wrong_sparse(thing: Any) -> str:
     return ""
 
 
-def _wrong_attribute(key: str, value: Any) -> str:
+def _wrong_attribute(key: str, value: Any, trust: Sequence[str]) -> str:
     if key in _NAMES_METHODS:
         named = [item for item in _leaves(value) if item is not None and not callable(item)]
         odd = next((item for item in named if not isinstance(item, str) or item not in _METHODS), None)
@@ -153,7 +151,7 @@ def _wrong_attribute(key: str, value: Any) -> str:
     if key == "input" and isinstance(value, str) and value != "content":
         return f"is {_quoted(value)}, and the model would open files; only 'content' can be exported"
     if key in _HOLDS_ESTIMATORS:
-        odd = next((item for item in _held(key, value) if not _is_estimator(item)), None)
+        odd = next((item for item in _held(key, value) if not _is_estimator(item, trust)), None)
         return "" if odd is None else f"holds an object of type {type(odd).__name__} where an estimator belongs"
     return ""
 
@@ -183,11 +181,15 @@ def _held(key: str, value: Any) -> Iterator[Any]:
     return _leaves(value)
 
 
-def _is_estimator(thing: Any) -> bool:
+def _is_estimator(thing: Any, trust: Sequence[str]) -> bool:
     if thing is None or (isinstance(thing, str) and thing in _STAND_INS):
         return True
     kind = type(thing)
-    return hasattr(kind, "get_params") or kind.__name__ == "_CalibratedClassifier"
+    return hasattr(kind, "get_params") or kind.__name__ == "_CalibratedClassifier" or _named(kind) in trust
+
+
+def _named(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _quieten(thing: Any, attributes: dict[str, Any]) -> None:

@@ -91,6 +91,29 @@ def test_what_the_user_trusts_may_be_held() -> None:
         vet(model, "'m'", ("lightgbm.basic",))
 
 
+class Own:
+    """A class of the user's that is no estimator of scikit-learn's, with attributes that mean other things in those."""
+
+    def __init__(self) -> None:
+        self.steps, self.memory, self.input, self.estimators_ = 3, 1.5, "rows", {"a": 1}
+
+    def fit(self) -> None:
+        """Do nothing."""
+
+    def transform(self, rows: Any) -> Any:
+        """Leave the rows as they are."""
+        return rows
+
+
+def test_the_users_own_class_may_be_as_it_is() -> None:
+    """A trusted class is a step though it has no parameters, and keeps what it likes; one that is not is none."""
+    model = Pipeline([("own", Own()), ("m", LogisticRegression().fit(X, Y))])
+
+    vet(model, "'m'", (f"{Own.__module__}.Own",))
+    with pytest.raises(ModelRefused, match=r"pipeline.steps holds an object of type Own where an estimator belongs"):
+        vet(model, "'m'")
+
+
 def test_sound_models_pass_in_one_thread_and_in_silence() -> None:
     """Models as fitting makes them pass, and none starts threads or prints when it is asked."""
     forest = RandomForestClassifier(3, n_jobs=4, verbose=3).fit(X, Y)
