@@ -128,14 +128,11 @@ def _is_harmless(factory: Any) -> bool:
 
 
 def _wrong_sparse(thing: Any) -> str:
-    check = getattr(thing, "check_format", None)
     try:
-        if check is not None:
-            check(full_check=True)
-        elif thing.format == "coo" and thing.nnz:
+        if thing.format == "coo":
             thing._check()
-        elif thing.format not in ("coo", "dok"):
-            return f"is a sparse array of the format {thing.format}, which no fitted model keeps"
+        elif thing.format != "dok":  # a dictionary of places, which Python looks up
+            (thing if hasattr(thing, "check_format") else thing.tocsr()).check_format(full_check=True)
     except (ValueError, TypeError, IndexError) as error:
         return f"is a sparse array whose indices lead out of it: {str(error)[:100]}"
     return ""
