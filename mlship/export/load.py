@@ -21,10 +21,9 @@ from mlship.export.loading import Loaded, Loading, Source
 from mlship.export.mlflow import is_mlflow, model_file
 from mlship.export.native import is_native, read_native
 from mlship.export.pickled import read_pickle
+from mlship.export.reading import read_model_file
 from mlship.export.skops_file import is_skops, read_skops
 from mlship.export.versions import check_versions
-
-_WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
 
 
 class _Kind(NamedTuple):
@@ -55,7 +54,7 @@ def load_model(path: Path, loading: Loading | None = None) -> Loaded:
     """
     loading = loading or Loading()
     file, said = model_file(path) if is_mlflow(path) else (path, None)
-    source = Source(file, _read(file), path)
+    source = Source(file, read_model_file(file), path)
     check_versions([said] if said else [], source, allow=loading.allow_version_mismatch)
     read = next(kind.read for kind in _KINDS if kind.is_it(source))
 
@@ -83,19 +82,6 @@ def _importable(folders: Sequence[Path]) -> Iterator[None]:
         for entry in added:
             with contextlib.suppress(ValueError):
                 sys.path.remove(entry)
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise UsageError(f"'{path}' is a folder; {_WANTED}.", hint="Name the file in it.", code="no_model")
-    if path.exists() and not path.is_file():
-        raise ModelRefused(f"'{path}' is not a regular file; {_WANTED}.", code="not_a_model")
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"There is no model file '{path}'.", hint="ls shows what is here.", code="no_model") from None
-    except OSError as error:
-        raise UsageError(f"The model file '{path}' cannot be read: {error.strerror}.", code="no_model") from error
 
 
 def _check_estimator(estimator: Any, name: str) -> None:

@@ -24,6 +24,7 @@ from mlship.export.loading import Loaded
 from mlship.export.original import Original
 from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
 from mlship.export.probe import FLOAT32_LIMIT, probed_columns
+from mlship.export.reading import check_name
 from mlship.export.rows import first_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
 from mlship.export.speed import Speed, measured
@@ -147,6 +148,8 @@ def _stem(model: Path) -> str:
 
 
 def _check_output(output: Path, job: ExportJob) -> None:
+    check_name(job.model)
+    check_name(output)
     if not output.parent.is_dir():
         raise UsageError(f"There is no folder '{output.parent}'.", hint=f"mkdir -p '{output.parent}'")
     if output.is_dir():
