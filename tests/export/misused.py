@@ -158,6 +158,7 @@ def calling() -> dict[str, tuple[bytes, str]]:
             "call '_codecs.encode'",
         ),
         "codec": (file(called("_codecs", "encode", opcodes("x"), opcodes("idna"))), "call '_codecs.encode'"),
+        "codec of bytes": (file(called("builtins", "bytes", opcodes("x"), opcodes("idna"))), "call 'builtins.bytes'"),
         "OBJ": (file(pickle.MARK, TOUCH, b"K\x01", pickle.OBJ), "use 'OBJ'"),
         "NEWOBJ_EX": (
             file(touching, opcodes((1,)), pickle.EMPTY_DICT, pickle.NEWOBJ_EX),
@@ -186,6 +187,15 @@ def changing() -> dict[str, tuple[bytes, str]]:
         "method of its own": (file(MODEL, setstate, build, opcodes(1), build), change),
         "method in the first half": (file(MODEL, several(setstate, opcodes({})), build, opcodes(1), build), change),
         "method in the second half": (file(MODEL, several(opcodes(None), setstate), build, opcodes(1), build), change),
+        "name of Python's own": (file(MODEL, items(__module__=opcodes("sklearn.utils.validation")), build), change),
+        "name of Python's own in a pair": (
+            file(
+                called("numpy.random._pickle", "__bit_generator_ctor", opcodes("MT19937")),
+                several(items(__name__=opcodes("check_array")), opcodes(None)),
+                build,
+            ),
+            "change 'numpy.random._mt19937.MT19937'",
+        ),
         "method in the place of another": (file(MODEL, items(_score=TOUCH), build), change),
         "attribute that is called": (
             file(predictor, items(nodes=MODEL + items(astype=TOUCH, dtype=opcodes(1)) + build), build),

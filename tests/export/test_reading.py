@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from mlship.cli.main import run
+from mlship.errors import UsageError
 from mlship.export import mlflow, reading
+from mlship.export.load import load_model
 from tests.export.files import fitted
 
 
@@ -28,6 +30,8 @@ def test_a_name_that_no_file_has(name: str, capsys: pytest.CaptureFixture[str]) 
     error, hint = capsys.readouterr().err.splitlines()
     assert "can be no file: " in error
     assert hint == "hint: Give it a shorter name."
+    with pytest.raises(UsageError, match="can be no file"):
+        load_model(Path(name))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other limits")
