@@ -25,7 +25,6 @@ from mlship.export.source import read_source
 from mlship.export.versions import check_versions
 from mlship.export.vetting import vet
 
-
 _HINTS = {
     "Booster": "Export the file of its save_model(FILE), or pickle the estimator of its library that holds it.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shlex
 import warnings
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from mlship.errors import DependencyMissing, ModelRefused
 from mlship.export.listing import list_pickle
 from mlship.export.loading import Loaded, Loading, Source
-from mlship.export.sniff import looks_like, unpacked
+from mlship.export.sniff import ONNX, looks_like, unpacked
 from mlship.export.trust import refuse_untrusted, untrusted
 from mlship.export.unpickler import Forbidden, ModelUnpickler
 from mlship.export.versions import check_versions, other_version
@@ -41,7 +42,9 @@ def read_pickle(source: Source, loading: Loading) -> Loaded:
     look = looks_like(raw)
     if look is not None:
         raise ModelRefused(
-            f"{source.name} is not a model file: it looks like {look}; {_wanted(source)}.", code="not_a_model"
+            f"{source.name} is not a model file: it looks like {look}; {_wanted(source)}.",
+            hint=f"Score with it: mlship batch FILE -m {shlex.quote(str(source.given))}" if look == ONNX else None,
+            code="not_a_model",
         )
     listing = list_pickle(raw)
     refuse_untrusted(listing.names, loading.trust, source)
@@ -64,8 +67,8 @@ def _loaded(raw: bytes, source: Source, loading: Loading, mismatch: tuple[str, s
             raise untrusted(source, refused.verb, [refused.what]) from None
         except MemoryError:
             raise
-        except ModuleNotFoundError as absent:
-            raise _absent(source, absent) from absent
+        except ModuleNotFoundError as missing:
+            raise absent(source, missing) from missing
         except Exception as error:  # a damaged pickle can fail in any way that Python code can
             if mismatch:
                 raise other_version(source, mismatch[0], f"it cannot be read: {type(error).__name__}") from error
@@ -88,7 +91,8 @@ def _damaged(source: Source, error: str) -> ModelRefused:
     )
 
 
-def _absent(source: Source, error: ModuleNotFoundError) -> ModelRefused | DependencyMissing:
+def absent(source: Source, error: ModuleNotFoundError) -> ModelRefused | DependencyMissing:
+    """The refusal of a file whose code is not installed."""
     missing = (error.name or "").partition(".")[0]
     if missing in _LIBRARIES:
         return DependencyMissing(

@@ -19,6 +19,7 @@ from mlship.export.job import ExportJob, ExportReport, Speed
 from mlship.export.limits import bounded
 from mlship.export.loading import Source
 from mlship.export.process import Child, forked, started
+from mlship.export.reading import check_name
 from mlship.export.source import read_source
 from mlship.export.summary import document_of
 from mlship.export.watch import Told, Watch, watched
@@ -114,6 +115,8 @@ def _stem(model: Path) -> str:
 
 
 def _check_output(output: Path, job: ExportJob) -> None:
+    check_name(job.model)
+    check_name(output)
     if not output.parent.is_dir():
         raise UsageError(f"There is no folder '{output.parent}'.", hint=f"mkdir -p '{output.parent}'")
     if output.is_dir():

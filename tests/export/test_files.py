@@ -64,6 +64,7 @@ LOOKS: dict[str, Callable[[], bytes]] = {
     "a program": lambda: b"\x7fELF\x02\x01\x01" + bytes(99),
     "a PDF document": lambda: b"%PDF-1.7\n",
     "an HDF5 file": lambda: b"\x89HDF\r\n\x1a\n",
+    "an lz4 archive": lambda: b"\x04\x22\x4d\x18" + bytes(9),
     "a zstd archive": lambda: b"\x28\xb5\x2f\xfd" + bytes(9),
     "a JSON document": lambda: b'{"model": {"attributes": {}}}',
     "a text file": lambda: b"BZh is how some text begins, as x^2 does\n",
@@ -80,12 +81,14 @@ def test_what_it_looks_like(folder: Path, look: str, capsys: pytest.CaptureFixtu
 
 
 def test_an_artifact_is_no_model_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An ONNX file given for a pickle ends with exit 4."""
+    """An ONNX file given for a pickle ends with exit 4, is called by its name, and the hint says what it is for."""
     assert export(folder, tree()) == 0
 
-    code, error = refused("model.onnx", capsys)
-    assert code == 4
-    assert error.startswith("'model.onnx' cannot be read as a pickle")
+    capsys.readouterr()
+    assert run(["export", "model.onnx", "-o", "out.onnx"]) == 4
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: 'model.onnx' is not a model file: it looks like an ONNX model")
+    assert hint == "hint: Score with it: mlship batch FILE -m model.onnx"
 
 
 @pytest.mark.parametrize(("name", "code"), [("none.pkl", 2), (".", 2), ("pipe", 4), ("/dev/zero", 4), ("/dev/null", 4)])
