@@ -17,6 +17,7 @@ import scipy.sparse
 from mlship.errors import ModelRefused
 from mlship.export.indices import wrong_grown, wrong_tree
 
+_CACHING = ("sklearn", "imblearn")
 _METHODS = {"predict", "predict_proba", "decision_function", "transform", "predict_log_proba", "score_samples", "auto"}
 _NAMES_METHODS = {
     "stack_method", "stack_method_", "response_method", "_response_method", "chain_method", "chain_method_",
@@ -143,8 +144,6 @@ def _wrong_attribute(key: str, value: Any, trust: Sequence[str]) -> str:
         named = [item for item in _leaves(value) if item is not None and not callable(item)]
         odd = next((item for item in named if not isinstance(item, str) or item not in _METHODS), None)
         return "" if odd is None else f"names {_quoted(odd)}, which is no method that answers"
-    if key == "memory" and value is not None:
-        return "names a cache, from which files of others would be loaded; set it to None before saving"
     if key == "input" and isinstance(value, str) and value != "content":
         return f"is {_quoted(value)}, and the model would open files; only 'content' can be exported"
     if key in _HOLDS_ESTIMATORS:
@@ -190,12 +189,14 @@ def _named(kind: type) -> str:
 
 
 def _quieten(thing: Any, attributes: dict[str, Any]) -> None:
-    """Have an estimator use one thread and print nothing; neither is part of what it learned."""
+    """Have an estimator use one thread and no cache, and print nothing; none of it is part of what it learned."""
     kind = type(thing)
     if (kind.__module__, kind.__name__) == ("xgboost.core", "Booster"):
         thing.set_param({"nthread": 1})  # it was saved with a number of its own
     if not hasattr(kind, "get_params"):
         return
+    if attributes.get("memory") is not None and kind.__module__.partition(".")[0] in _CACHING:
+        thing.memory = None  # from it files of others would be loaded
     if attributes.get("n_jobs") is not None:
         thing.n_jobs = 1
     if attributes.get("verbose"):

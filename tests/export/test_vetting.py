@@ -50,13 +50,11 @@ def _of_an_array() -> Pipeline:
 HARMFUL: dict[str, tuple[Any, str]] = {
     "a file is written": (lambda folder: harm.writes(folder / "mark"), "pipeline.write.estimators_ holds an object"),
     "a pipeline fits": (lambda folder: harm.caches(folder / "mark"), "stack.stack_method_ names 'fit_transform'"),
-    "a cache": (_with_memory, "pipeline.memory names a cache"),
     "files are opened": (lambda _: harm.opens_files(), "pipeline.countvectorizer.input is 'filename'"),
     "a class is called": (
         lambda folder: harm.calls(lightgbm.Booster, model_file=str(folder / "mark")),
         "pipeline.functiontransformer.func is the class lightgbm.basic.Booster",
     ),
-    "a class makes what is missing": (lambda _: _made_when_missing(), "logisticregression.odd makes its missing items"),
     "an array for a step": (lambda _: _of_an_array(), "pipeline.steps holds an object of type ndarray"),
     "a circle": (lambda _: harm.circle(), "decisiontreeclassifier.tree_ is a tree whose nodes lead out of it"),
     "beyond": (lambda _: harm.beyond(), "decisiontreeclassifier.tree_ is a tree whose nodes lead out of it"),
@@ -80,6 +78,20 @@ def test_harm_is_refused_by_its_path(tmp_path: Path, case: str, capfd: pytest.Ca
     assert printed.out == ""
     assert said in one_line(printed.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.pkl"]
+
+
+def test_what_makes_missing_items_is_refused() -> None:
+    """A dictionary that calls something for what it lacks is refused, also where the file's gate would let it in."""
+    with pytest.raises(ModelRefused, match=r"logisticregression\.odd makes its missing items"):
+        vet(_made_when_missing(), "'m'", ())
+
+
+def test_a_cache_is_not_looked_into(tmp_path: Path) -> None:
+    """A pipeline that was fitted with a cache is exported without it: nothing is read from there or written to it."""
+    (tmp_path / "cache").mkdir()
+
+    assert export(tmp_path, _with_memory(tmp_path / "cache")) == 0
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_what_the_user_trusts_may_be_held() -> None:
