@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mlship.batch.journal import Journal
+from mlship.batch.journal import Journal, write_all
 from mlship.batch.outputs.contract import Done, Published
 from mlship.batch.outputs.work import (
     JOURNAL,
@@ -27,12 +27,13 @@ from mlship.batch.outputs.work import (
     WorkFolder,
     check_rejects,
     copy_published,
+    publish_rejects,
     system_errors,
     truncate,
     verified,
 )
 from mlship.errors import DamagedChunk, OutputLocked, UsageError
-from mlship.files import file_digest, publish
+from mlship.files import file_digest, give_name
 
 _SPARE_DESCRIPTOR = 0o600
 
@@ -91,7 +92,10 @@ class FileOutput:
                 hint=OVERWRITE,
                 code="output_exists",
             )
-        return record if self._replaces == record.get("output_sha256") and record.get("job") == job else None
+        if self._replaces != record.get("output_sha256") or record.get("job") != job:
+            return None
+        self._work.tidy(self.name)
+        return record
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Hold the output for the length of a `with` block."""
@@ -196,16 +200,15 @@ class FileOutput:
                 self._part.unlink(missing_ok=True)
                 self._target.assemble(parts, self._part)
                 digest = file_digest(self._part)
+            with self._part.open("rb+") as stream:
+                self._journal.sync(stream)
         rejects = self._target.rejects if any(chunk.rejects_size for chunk in done) else None
         published = Published((self.name,), None if rejects is None else str(rejects), {self.name: digest})
         told = {"outputs": [self.name], "rejects_file": published.rejects}
+        # Before the record: where the output stays the same, the record alone says that all is done.
+        publish_rejects(self._rejects_part, self._target.rejects, there=rejects is not None)
         self._work.write_record({**record, **told, "output_sha256": digest, "replaced_sha256": self._replaces})
-        with system_errors(self._target.rejects):
-            if rejects is None:
-                self._target.rejects.unlink(missing_ok=True)
-            else:
-                copy_published(self._rejects_part, rejects)
-        publish(self._part, self._target.output)
+        give_name(self._part, self._target.output)
         self._close()
         self._work.clear()
         return published
@@ -237,15 +240,9 @@ class FileOutput:
     def _close(self) -> None:
         self._journal.close()
         for stream in self._streams or ():
-            stream.close()
+            with contextlib.suppress(OSError):  # what is not on the disk as it should be is found before it is used
+                stream.close()
         self._streams = None
-
-
-def write_all(stream: IO[bytes], data: bytes) -> None:
-    """Write bytes whole: the system may take only a part at a time."""
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
 
 
 def is_part(path: Path, done: Done) -> bool:
