@@ -140,16 +140,25 @@ class FileOutput:
     def _whole(self, done: list[Done]) -> list[Done]:
         """The chunks all of whose bytes are as the journal says."""
         with contextlib.suppress(FileNotFoundError):
-            rejects = [(chunk.rejects_size, chunk.rejects_digest) for chunk in done]
-            count = verified(self._rejects_part, 0, rejects)
-            if self._target.assemble is not None:
-                for at, chunk in enumerate(done[:count]):
-                    if not is_part(self._part_of(chunk.index), chunk):
-                        return done[:at]
-                return done[:count]
-            pieces = [(self._head["head_size"], self._head["head_digest"]), *((c.size, c.digest) for c in done[:count])]
-            return done[: max(0, verified(self._part, 0, pieces) - 1)]
+            return done[: max(0, self._count(done))]
         return []
+
+    def _count(self, done: list[Done], whole: Any = None) -> int:
+        """How many chunks are whole up to the first that is not; -1 when what the file begins with is not.
+
+        Args:
+            done: The chunks.
+            whole: A running hash that gets every byte of a file that is appended to, or None.
+        """
+        count = verified(self._rejects_part, 0, [(chunk.rejects_size, chunk.rejects_digest) for chunk in done])
+        head = self._head["head_size"], self._head["head_digest"]
+        if self._target.assemble is None:
+            pieces = [head, *((chunk.size, chunk.digest) for chunk in done)]
+            return min(count, verified(self._part, 0, pieces, whole) - 1)
+        if not verified(self._part_of(None), 0, [head]):
+            return -1
+        bad = (at for at, chunk in enumerate(done) if not is_part(self._part_of(chunk.index), chunk))
+        return min(count, next(bad, count))
 
     def _cut(self, done: list[Done]) -> None:
         """Take off what is not whole."""
@@ -216,14 +225,10 @@ class FileOutput:
     def _checked(self, done: list[Done]) -> str:
         """The digest of the whole output, every chunk of which is what was written."""
         whole = hashlib.sha256()
-        count = verified(self._rejects_part, 0, [(chunk.rejects_size, chunk.rejects_digest) for chunk in done])
-        if self._target.assemble is not None:
-            good = next((at for at, chunk in enumerate(done) if not is_part(self._part_of(chunk.index), chunk)), None)
-            count = count if good is None else min(good, count)
-        else:
-            pieces = [(self._head["head_size"], self._head["head_digest"]), *((c.size, c.digest) for c in done)]
-            count = min(count, verified(self._part, 0, pieces, whole) - 1)
-            if self._part.stat().st_size != sum(size for size, _ in pieces):
+        count = self._count(done, whole)
+        if self._target.assemble is None:
+            size = self._head["head_size"] + sum(chunk.size for chunk in done)
+            if self._part.stat().st_size != size:
                 count = min(count, len(done) - 1)
         if count < len(done):
             raise DamagedChunk(
