@@ -216,6 +216,11 @@ class Field:
             assert data in self.whole[name], f"{name} is partial after {ended}"
         return ended
 
+    def is_done(self) -> bool:
+        """Whether all that is published stands there, whatever else may be left."""
+        found = picture(self.folder)
+        return all(found.get(name) == data for name, data in self.expected.items() if name.startswith("scored"))
+
     def finished(self, command: int = 0) -> str:
         """Do the rest of the job in the folder as it is, and return what was said; all must be as if undisturbed."""
         folder = self.folder
