@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test matrix lint samples check clean
+.PHONY: help run test faults bench-batch matrix lint samples check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the first scored rows
 	@rm -rf .run && mkdir .run
@@ -23,6 +23,12 @@ run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the
 
 test: $(VENV)/.group-test ## Run all tests; ARGS="-k serve" and the like go to pytest
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+faults: $(VENV)/.group-test ## Run the whole campaign of faults on batch: calls that fail, kills, flipped bits, full disks
+	$(BIN)/python -m pytest -n 2 --dist load --faults tests/faults $(ARGS)
+
+bench-batch: $(VENV)/.group-test ## Measure batch against pandas, Polars and onnxruntime; ARGS="--only lr --pairs 5" choose
+	$(BIN)/python -m tests.benchmarks.bench_batch $(ARGS)
 
 matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of scikit-learn
 	@for version in $(SKLEARNS); do \
@@ -47,7 +53,7 @@ samples: $(VENV)/.group-samples ## Train the sample models again
 check: lint test ## Run what has to pass before a change is handed in
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) .matrix .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache .matrix .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find mlship sample_models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
@@ -13,6 +14,8 @@ from typing import IO
 from mlship.errors import OutputFailed, OutputLocked
 
 _BLOCK = 1 << 20
+_LOST = (errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""What the system says when a folder did not get to the disk, and not merely cannot be flushed."""
 
 
 def file_digest(path: Path) -> str:
@@ -33,26 +36,46 @@ def publish(part: Path, final: Path) -> None:
         OutputFailed: The system refused, or the final name is a device, a pipe or a folder; it is untouched.
     """
     try:
-        if final.exists() and not final.is_file():  # root would replace /dev/null itself by a file
-            raise OutputFailed(f"'{final}' could not be written: it is not a regular file.", hint="Name another file.")
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
-        part.replace(final)
     except OSError as error:
         raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
-    sync_directory(final.parent)
+    give_name(part, final)
+
+
+def give_name(part: Path, final: Path) -> None:
+    """Move a file to its final name whose bytes are on the disk already; else as `publish`.
+
+    Raises:
+        OutputFailed: The system refused, or the final name is a device, a pipe or a folder. The final name is
+            untouched, or has the new file when only making that durable failed.
+    """
+    try:
+        if final.exists() and not final.is_file():  # root would replace /dev/null itself by a file
+            raise OutputFailed(f"'{final}' could not be written: it is not a regular file.", hint="Name another file.")
+        part.replace(final)
+        sync_directory(final.parent)
+    except OSError as error:
+        raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
 
 
 def sync_directory(folder: Path) -> None:
-    """Make a rename durable, where the file system can; the file is whole under its name in any case."""
+    """Make a rename durable, where the file system can; the file is whole under its name in any case.
+
+    Raises:
+        OSError: The disk failed or is full.
+    """
     if os.name != "posix":  # Windows cannot open a directory, and its rename is already durable
         return
-    with contextlib.suppress(OSError):  # folders that may not be listed, network file systems
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:  # folders that may not be listed, network file systems
+        if error.errno in _LOST:
+            raise
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -76,7 +99,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             raise OutputFailed(f"'{path}' could not be written: {error.strerror or error}.") from error
         publish(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there after a success, and else says nothing new
+            part.unlink()
 
 
 def current_umask() -> int:
@@ -105,7 +129,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         stream = path.open("a+b")
     except OSError as error:
         raise OutputFailed(f"'{what}' could not be written: {error.strerror or error}.") from error
-    with stream:
+    try:
         try:
             held = _try_lock(stream)
         except OSError as error:
@@ -115,6 +139,9 @@ def locked(path: Path, what: str) -> Iterator[None]:
                 f"Another run of mlship is writing '{what}'.", hint="Wait for it to end, or write elsewhere with -o."
             )
         yield
+    finally:
+        with contextlib.suppress(OSError):  # nothing was written to it
+            stream.close()
 
 
 def _try_lock(stream: IO[bytes]) -> bool:

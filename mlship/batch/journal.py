@@ -7,6 +7,7 @@ leaves is compared with the digests before it is used.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -76,19 +77,46 @@ class Journal:
             OSError: The system could not write.
         """
         assert self._stream is not None
-        line = _line(done.to_json())
-        if self._stream.write(line) != len(line):
-            raise OSError(None, "the journal could not be written whole")
+        write_all(self._stream, _line(done.to_json()))
         if time.monotonic() - self._synced > _SYNC_SECONDS:
-            for stream in (*others, self._stream):
-                os.fsync(stream.fileno())
+            self.sync(*others, self._stream)
             self._synced = time.monotonic()
+
+    def sync(self, *streams: IO[bytes]) -> None:
+        """Flush files to the disk that hold what the journal tells of.
+
+        Where that fails, the journal is dropped: the system takes what it could not write for written from then on,
+        so that reading gives what the disk may never have, and another flush would succeed.
+
+        Raises:
+            OSError: The system could not.
+        """
+        try:
+            for stream in streams:
+                os.fsync(stream.fileno())
+        except OSError:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Forget everything, so that the next run starts over."""
+        self.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
 
     def close(self) -> None:
         """Let go of the file."""
         if self._stream is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # each line was written by itself, and is looked at before it is used
+                self._stream.close()
             self._stream = None
+
+
+def write_all(stream: IO[bytes], data: bytes) -> None:
+    """Write bytes whole: the system may take only a part at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
 
 
 def _line(data: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ slows both; a ratio is the median of those of the pairs. On a machine that does 
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import subprocess
 import sys
@@ -45,6 +46,11 @@ class Spent:
     cpu: float
     wall: float
     peak: float
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What is compared, by its name in the table."""
+        return {"CPU": self.cpu, "wall": self.wall}
 
     def __add__(self, other: Spent) -> Spent:
         """Both together."""
@@ -135,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--big", action="store_true", help=f"also score {BIG} times the rows")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where rows and models are kept")
     options = parser.parse_args(arguments)
+    compileall.compile_dir(ROOT / "mlship", quiet=1)  # as every installed package is
     given = Files(options.cache, options.rows)
     print(f"{options.rows:,} rows of {len(COLUMNS) + 1} columns, {options.pairs} pairs of runs")
     print(LINE.format("", "", "bar", "ratio", "", "ours", "theirs"), flush=True)
@@ -152,9 +159,10 @@ def measured(contest: Contest, given: Files, folder: Path, pairs: int) -> list[s
     sides = [contest.ours(given, folder)], contest.theirs(given, folder)
     runs = [tuple(sum((spent(command) for command in side), Spent(0, 0, 0)) for side in sides) for _ in range(pairs)]
     lines = []
-    for measure, of in (("CPU", lambda found: found.cpu), ("wall", lambda found: found.wall)):
-        ratio = median(of(ours) / of(theirs) for ours, theirs in runs)
-        taken = [f"{median(of(run[side]) for run in runs):.2f} s" for side in (0, 1)]
+    for measure in ("CPU", "wall"):
+        figures = [[run[side].seconds[measure] for side in (0, 1)] for run in runs]
+        ratio = median(ours / theirs for ours, theirs in figures)
+        taken = [f"{median(side):.2f} s" for side in zip(*figures, strict=True)]
         lines.append(_line(contest.name, measure, contest.bars.get(measure), ratio, taken))
     peaks = [f"{max(run[side].peak for run in runs):.0f} MB" for side in (0, 1)]
     lines.append(LINE.format(contest.name, "memory", "", "", "", *peaks))
@@ -186,9 +194,11 @@ def spent(command: Command) -> Spent:
     Raises:
         RuntimeError: It failed.
     """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL
+    ) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - began

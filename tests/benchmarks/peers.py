@@ -1,4 +1,4 @@
-"""What `mlship batch` is measured against, each as a program of its own: `python -m tests.benchmarks.peers NAME ...`."""
+"""What `mlship batch` is measured against, each a program: `python -m tests.benchmarks.peers NAME ...`."""
 
 from __future__ import annotations
 

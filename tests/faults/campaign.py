@@ -184,7 +184,7 @@ class Field:
 
     def fresh(self) -> Path:
         """A copy of the template, always in the same place."""
-        folder = self.template.with_name("run")
+        folder = self.folder
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.template, folder)
         return folder
@@ -193,7 +193,16 @@ class Field:
         """What stands under final names: the output, its parts, its rejects."""
         return {name: data for name, data in picture(folder).items() if name.startswith("scored")}
 
-    def disturbed(self, fault: Fault, command: int = 0, **more: Any) -> Ended:
+    @property
+    def folder(self) -> Path:
+        """Where the job is done."""
+        return self.template.with_name("run")
+
+    def limited(self, limits: dict[str, int], **more: Any) -> Ended:
+        """Begin the job under limits of the system; what then stands there must be whole."""
+        return self.disturbed(None, limits=limits, **more)
+
+    def disturbed(self, fault: Fault | None, command: int = 0, **more: Any) -> Ended:
         """Do the job up to a command that meets a fault; what then stands there must be whole."""
         folder = self.fresh()
         for done in self.scenario.commands[:command]:
@@ -201,15 +210,20 @@ class Field:
         ended = self.runner.run(folder, self.scenario.commands[command], fault, **more)
         for name, data in self.finals(folder).items():
             if "_shard-" in name:  # a note, which tells times
-                json.loads(data)
+                json.loads((folder / name).read_bytes())
                 continue
             assert name in self.whole, f"{name} is there after {ended}"
             assert data in self.whole[name], f"{name} is partial after {ended}"
         return ended
 
+    def is_done(self) -> bool:
+        """Whether all that is published stands there, whatever else may be left."""
+        found = picture(self.folder)
+        return all(found.get(name) == data for name, data in self.expected.items() if name.startswith("scored"))
+
     def finished(self, command: int = 0) -> str:
         """Do the rest of the job in the folder as it is, and return what was said; all must be as if undisturbed."""
-        folder = self.template.with_name("run")
+        folder = self.folder
         said = []
         for rest in self.scenario.commands[command:]:
             ended = self.runner.run(folder, rest)

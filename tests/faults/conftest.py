@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def pick(request: pytest.FixtureRequest) -> Pick:
+def pick(request: pytest.FixtureRequest) -> Pick[Any]:
     """All cases with --faults; else as many as asked for, others at each place, the same every time."""
     if request.config.getoption("--faults"):
         return lambda cases, _number: cases

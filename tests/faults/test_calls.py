@@ -22,17 +22,17 @@ from tests.faults.campaign import (
 from tests.faults.conftest import Pick
 
 SAMPLE = 9
-MILDEST = ("unlink", "close")
-"""Calls that may fail without harm once the output has its name."""
+MILDEST = ("unlink", "close", "mkdir")
+"""Calls that may fail without harm: of what is published, or of a folder that is there already."""
 
 
 def cases(disturbed: Field) -> list[tuple[int, int, int]]:
-    """Every command, call of it and way to fail."""
-    found = [(command, 1, KILL_BEFORE) for command in range(len(disturbed.calls))]
-    for command, calls in enumerate(disturbed.calls):
-        for call in calls:
-            modes = (FAIL, FULL, KILL_AFTER, *((SHORT, TORN) if call.function in WRITES else ()))
-            found += [(command, call.number, mode) for mode in modes]
+    """Every call and way to fail; of several commands the first disturbs older output, and the last what is new."""
+    command = 0 if disturbed.scenario.before else len(disturbed.calls) - 1
+    found = [(command, 1, KILL_BEFORE)]
+    for call in disturbed.calls[command]:
+        modes = (FAIL, FULL, KILL_AFTER, *((SHORT, TORN) if call.function in WRITES else ()))
+        found += [(command, call.number, mode) for mode in modes]
     return found
 
 
@@ -62,6 +62,8 @@ def judge(disturbed: Field, command: int, fault: Fault) -> None:
         assert ended.code == 0, ended.said
     else:
         failed_well(ended, hit)
+    if ended.code == 0 and command == len(disturbed.calls) - 1:
+        assert disturbed.is_done(), "it ended well, but not all is there"
     said = disturbed.finished(command)
     if fault.mode in (FAIL, FULL) and lost(hit):
         assert "Going on" not in said, "what an fsync did not get to the disk was taken for written"

@@ -18,6 +18,7 @@ import resource
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy  # noqa: F401 - warm
@@ -36,7 +37,7 @@ def main() -> None:
     for package in PACKAGES:
         for found in pkgutil.walk_packages([f"{mlship.__path__[0]}/{package}"], f"mlship.{package}."):
             importlib.import_module(found.name)
-    with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
+    with Path(os.devnull).open("w") as nothing, contextlib.redirect_stderr(nothing):
         run(["batch", "absent.csv", "-m", "absent.onnx"])  # the command line loads the rest when it is first used
     journal._SYNC_SECONDS = -1.0  # a short run flushes after each chunk, as a long one does every few seconds
     gc.freeze()
@@ -72,7 +73,8 @@ def in_child(order: dict[str, Any]) -> int:
         os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.chdir(order["folder"])
     for name, limit in order.get("limits", {}).items():
-        resource.setrlimit(getattr(resource, name), (limit, limit))
+        more = held() if order.get("added") == name else 0
+        resource.setrlimit(getattr(resource, name), (limit + more, limit + more))
     fault = order["fault"]
     if fault is not None:
         library = ctypes.CDLL(None)
@@ -84,6 +86,11 @@ def in_child(order: dict[str, Any]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def held() -> int:
+    """How many bytes of addresses this process has."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mlship.batch.journal import Journal
+from mlship.batch.journal import Journal, write_all
 from mlship.batch.outputs.contract import Done, Published
 from mlship.batch.outputs.work import (
     JOURNAL,
@@ -28,12 +28,13 @@ from mlship.batch.outputs.work import (
     check_rejects,
     copy_published,
     has_rejects,
+    publish_rejects,
     system_errors,
     truncate,
     verified,
 )
 from mlship.errors import DamagedChunk, OutputLocked, UsageError
-from mlship.files import file_digest, publish
+from mlship.files import file_digest, give_name
 
 _SPARE_DESCRIPTOR = 0o600
 
@@ -92,8 +93,12 @@ class FileOutput:
                 hint=OVERWRITE,
                 code="output_exists",
             )
-        same = self._replaces == record.get("output_sha256") and record.get("job") == job
-        return record if same and has_rejects(record, self._target.rejects) else None
+        if self._replaces != record.get("output_sha256") or record.get("job") != job:
+            return None
+        if not has_rejects(record, self._target.rejects):
+            return None
+        self._work.tidy(self.name)
+        return record
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Hold the output for the length of a `with` block."""
@@ -135,16 +140,25 @@ class FileOutput:
     def _whole(self, done: list[Done]) -> list[Done]:
         """The chunks all of whose bytes are as the journal says."""
         with contextlib.suppress(FileNotFoundError):
-            rejects = [(chunk.rejects_size, chunk.rejects_digest) for chunk in done]
-            count = verified(self._rejects_part, 0, rejects)
-            if self._target.assemble is not None:
-                for at, chunk in enumerate(done[:count]):
-                    if not is_part(self._part_of(chunk.index), chunk):
-                        return done[:at]
-                return done[:count]
-            pieces = [(self._head["head_size"], self._head["head_digest"]), *((c.size, c.digest) for c in done[:count])]
-            return done[: max(0, verified(self._part, 0, pieces) - 1)]
+            return done[: max(0, self._count(done))]
         return []
+
+    def _count(self, done: list[Done], whole: Any = None) -> int:
+        """How many chunks are whole up to the first that is not; -1 when what the file begins with is not.
+
+        Args:
+            done: The chunks.
+            whole: A running hash that gets every byte of a file that is appended to, or None.
+        """
+        count = verified(self._rejects_part, 0, [(chunk.rejects_size, chunk.rejects_digest) for chunk in done])
+        head = self._head["head_size"], self._head["head_digest"]
+        if self._target.assemble is None:
+            pieces = [head, *((chunk.size, chunk.digest) for chunk in done)]
+            return min(count, verified(self._part, 0, pieces, whole) - 1)
+        if not verified(self._part_of(None), 0, [head]):
+            return -1
+        bad = (at for at, chunk in enumerate(done) if not is_part(self._part_of(chunk.index), chunk))
+        return min(count, next(bad, count))
 
     def _cut(self, done: list[Done]) -> None:
         """Take off what is not whole."""
@@ -195,16 +209,15 @@ class FileOutput:
                 self._part.unlink(missing_ok=True)
                 self._target.assemble(parts, self._part)
                 digest = file_digest(self._part)
+            with self._part.open("rb+") as stream:
+                self._journal.sync(stream)
         rejects = self._target.rejects if any(chunk.rejects_size for chunk in done) else None
         published = Published((self.name,), None if rejects is None else str(rejects), {self.name: digest})
         told = {"outputs": [self.name], "rejects_file": published.rejects}
+        # Before the record: where the output stays the same, the record alone says that all is done.
+        publish_rejects(self._rejects_part, self._target.rejects, there=rejects is not None)
         self._work.write_record({**record, **told, "output_sha256": digest, "replaced_sha256": self._replaces})
-        with system_errors(self._target.rejects):
-            if rejects is None:
-                self._target.rejects.unlink(missing_ok=True)
-            else:
-                copy_published(self._rejects_part, rejects)
-        publish(self._part, self._target.output)
+        give_name(self._part, self._target.output)
         self._close()
         self._work.clear()
         return published
@@ -212,14 +225,10 @@ class FileOutput:
     def _checked(self, done: list[Done]) -> str:
         """The digest of the whole output, every chunk of which is what was written."""
         whole = hashlib.sha256()
-        count = verified(self._rejects_part, 0, [(chunk.rejects_size, chunk.rejects_digest) for chunk in done])
-        if self._target.assemble is not None:
-            good = next((at for at, chunk in enumerate(done) if not is_part(self._part_of(chunk.index), chunk)), None)
-            count = count if good is None else min(good, count)
-        else:
-            pieces = [(self._head["head_size"], self._head["head_digest"]), *((c.size, c.digest) for c in done)]
-            count = min(count, verified(self._part, 0, pieces, whole) - 1)
-            if self._part.stat().st_size != sum(size for size, _ in pieces):
+        count = self._count(done, whole)
+        if self._target.assemble is None:
+            size = self._head["head_size"] + sum(chunk.size for chunk in done)
+            if self._part.stat().st_size != size:
                 count = min(count, len(done) - 1)
         if count < len(done):
             raise DamagedChunk(
@@ -236,15 +245,9 @@ class FileOutput:
     def _close(self) -> None:
         self._journal.close()
         for stream in self._streams or ():
-            stream.close()
+            with contextlib.suppress(OSError):  # what is not on the disk as it should be is found before it is used
+                stream.close()
         self._streams = None
-
-
-def write_all(stream: IO[bytes], data: bytes) -> None:
-    """Write bytes whole: the system may take only a part at a time."""
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
 
 
 def is_part(path: Path, done: Done) -> bool:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlship.batch.job import Shard
-from mlship.batch.journal import Journal
+from mlship.batch.journal import Journal, write_all
 from mlship.batch.outputs.contract import Done, Published
-from mlship.batch.outputs.file import is_part, of_job, write_all
+from mlship.batch.outputs.file import is_part, of_job
+from mlship.batch.outputs.joining import SUCCESS, is_joined, join, note_name
 from mlship.batch.outputs.work import (
     JOURNAL,
     OVERWRITE,
@@ -27,15 +28,14 @@ from mlship.batch.outputs.work import (
     check_rejects,
     copy_published,
     has_rejects,
+    publish_rejects,
     system_errors,
     truncate,
     verified,
     work_folder,
 )
-from mlship.errors import DamagedChunk, OutputFailed, UsageError
-from mlship.files import file_digest, locked, sync_directory, write_atomic
-
-SUCCESS = "_SUCCESS"
+from mlship.errors import DamagedChunk, UsageError
+from mlship.files import file_digest, sync_directory
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class FolderOutput:
         self._work = WorkFolder(target.output, share)
         self._journal = Journal(self._work / JOURNAL)
         self._parts = self._work / "parts"
+        self._old = self._work / "old"
         self._rejects_part = self._work / "rejects.ndjson"
         self._rejects: IO[bytes] | None = None
         self._job: dict[str, Any] = {}
@@ -97,8 +98,12 @@ class FolderOutput:
                     code="output_exists",
                 )
             whole = all(_digest(folder / name) == digest for name, digest in record.get("parts", {}).items())
-            whole = whole and has_rejects(record, self._target.rejects)
-        return record if record.get("job") == job and whole else None
+            shard = self._target.shard
+            whole = whole and ((folder / SUCCESS).exists() if shard is None else is_joined(folder, shard))
+        if record.get("job") != job or not whole or not has_rejects(record, self._target.rejects):
+            return None
+        self._work.tidy(self.name)
+        return record
 
     def _known_names(self) -> set[str]:
         """The names in the folder that our runs gave."""
@@ -118,6 +123,8 @@ class FolderOutput:
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
         with self._work.held():
+            with system_errors(self.name):
+                self._put_back()
             try:
                 yield
             finally:
@@ -181,7 +188,7 @@ class FolderOutput:
                 )
             for chunk in done:
                 with self._part(chunk).open("rb+") as stream:
-                    os.fsync(stream.fileno())
+                    self._journal.sync(stream)
         parts = {self._part(chunk).name: chunk.digest for chunk in done}
         rejects = self._target.rejects if any(chunk.rejects_size for chunk in done) else None
         known = {
@@ -192,18 +199,14 @@ class FolderOutput:
             "replaced": sorted(self._known_names()),
         }
         shard = self._target.shard
-        note = None if shard is None else f"_shard-{shard.index}-of-{shard.of}.json"
-        self._work.write_record({**known, "note": note})
-        with system_errors(self._target.rejects):
-            if rejects is None:
-                self._target.rejects.unlink(missing_ok=True)
-            else:
-                copy_published(self._rejects_part, rejects)
+        # Before the record: where the parts stay the same, the record alone says that all is done.
+        publish_rejects(self._rejects_part, self._target.rejects, there=rejects is not None)
+        self._work.write_record({**known, "note": None if shard is None else note_name(shard)})
         with system_errors(self.name):
-            if note is None:
+            if shard is None:
                 self._replace_folder()
             else:
-                self._join_folder(note, record, parts)
+                join(self._target.output, self._parts, shard, known)
         self._close()
         self._work.clear()
         return Published(
@@ -214,46 +217,27 @@ class FolderOutput:
 
     def _replace_folder(self) -> None:
         """Give the folder of parts its name; an older one is moved away first."""
-        output, old = self._target.output, self._work / "old"
+        output = self._target.output
         (self._parts / SUCCESS).write_bytes(b"")
-        sync_directory(self._parts)
+        try:
+            sync_directory(self._parts)
+        except OSError:
+            self._journal.drop()
+            raise
         if output.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            output.rename(old)
-        self._parts.rename(output)
+            shutil.rmtree(self._old, ignore_errors=True)
+            output.rename(self._old)
+        try:
+            self._parts.rename(output)
+        except OSError:
+            self._put_back()
+            raise
         sync_directory(output.parent)
 
-    def _join_folder(self, note: str, record: dict[str, Any], parts: dict[str, str]) -> None:
-        """Move the parts into the folder that shards share, and say so; the last one writes `_SUCCESS`."""
-        output, shard = self._target.output, self._target.shard
-        assert shard is not None
-        output.mkdir(exist_ok=True)
-        with _patient(work_folder(output) / "lock", self.name):
-            whole = {**record["job"], "options": {**record["job"]["options"], "shard": None}}
-            self._clear_others(whole, parts)
-            for name in parts:
-                (self._parts / name).replace(output / name)
-            told = {"job": whole, "parts": parts, "rows": record["report"]["rows"]}
-            write_atomic(output / note, json.dumps(told, indent=2).encode() + b"\n")
-            notes = [output / f"_shard-{index}-of-{shard.of}.json" for index in range(shard.of)]
-            if all(path.exists() for path in notes):
-                (output / SUCCESS).write_bytes(b"")
-            sync_directory(output)
-
-    def _clear_others(self, job: dict[str, Any], parts: dict[str, str]) -> None:
-        """Remove what shards of another job left in the folder, and our own older parts."""
-        output = self._target.output
-        (output / SUCCESS).unlink(missing_ok=True)
-        for path in output.glob("_shard-*.json"):
-            try:
-                told = json.loads(path.read_bytes())
-            except ValueError:
-                told = {}
-            if told.get("job") != job:
-                for name in told.get("parts", {}):
-                    if name not in parts:
-                        (output / name).unlink(missing_ok=True)
-                path.unlink()
+    def _put_back(self) -> None:
+        """Give an older folder its name again where a run got no further than to move it away."""
+        if self._old.is_dir() and not self._target.output.exists():
+            self._old.rename(self._target.output)
 
     def publish_rejects(self) -> str | None:
         """Give a copy of the rejects its name."""
@@ -263,7 +247,8 @@ class FolderOutput:
     def _close(self) -> None:
         self._journal.close()
         if self._rejects is not None:
-            self._rejects.close()
+            with contextlib.suppress(OSError):  # what is not on the disk as it should be is found before it is used
+                self._rejects.close()
             self._rejects = None
 
 
@@ -271,20 +256,3 @@ def _digest(path: Path) -> str:
     with contextlib.suppress(OSError):
         return file_digest(path)
     return ""
-
-
-@contextlib.contextmanager
-def _patient(lock: Path, what: str) -> Iterator[None]:
-    """Hold the short lock under which shards join their folder, waiting for others that do."""
-    import time
-
-    from mlship.errors import OutputLocked
-
-    for _ in range(600):
-        try:
-            with locked(lock, what):
-                yield
-                return
-        except OutputLocked:
-            time.sleep(0.1)
-    raise OutputFailed(f"'{what}' is held by another run for a minute.", hint="Run the same command again.")

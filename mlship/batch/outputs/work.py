@@ -14,8 +14,8 @@ from typing import Any
 
 from mlship.batch.outputs.contract import Done
 from mlship.batch.rejects import is_rejects_file
-from mlship.errors import OutputFailed, UsageError
-from mlship.files import locked, publish, write_atomic
+from mlship.errors import OutputFailed, OutputLocked, UsageError
+from mlship.files import locked, publish, sync_directory, write_atomic
 
 LOCK, RECORD, JOURNAL = "lock", "record.json", "journal"
 OVERWRITE = "Write elsewhere with -o, or replace it with --overwrite."
@@ -103,6 +103,22 @@ class WorkFolder:
         text = json.dumps(record, ensure_ascii=False, indent=2)
         write_atomic(self.folder / RECORD, text.encode() + b"\n")
 
+    def tidy(self, what: str) -> None:
+        """After a finished run that could not do so: make its names durable, and remove what it left.
+
+        Args:
+            what: The output, for messages.
+
+        Raises:
+            OutputFailed: The disk failed.
+        """
+        with system_errors(what):
+            sync_directory(self.output.parent)
+        with contextlib.suppress(OSError, OutputLocked, OutputFailed):  # whoever holds it does that itself
+            if {path.name for path in self.folder.iterdir()} - {LOCK, RECORD}:
+                with self.held():
+                    self.clear()
+
     def clear(self) -> None:
         """Remove all but lock and record; what cannot be removed is left for the next run to remove or to name."""
         with contextlib.suppress(OSError):
@@ -186,6 +202,19 @@ def copy_published(part: Path, final: Path) -> None:
     except OSError as error:
         raise OutputFailed(f"'{final}' could not be written: {error.strerror or error}.") from error
     publish(copy, final)
+
+
+def publish_rejects(part: Path, final: Path, *, there: bool) -> None:
+    """Give the rejects of a run their name, or remove those of an earlier one when it has none.
+
+    Raises:
+        OutputFailed: The system refused.
+    """
+    with system_errors(final):
+        if there:
+            copy_published(part, final)
+        else:
+            final.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
