@@ -17,13 +17,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlship import extras
 from mlship.errors import InputRefused, MlshipError, OutputFailed, UsageError
 
 _SCHEMES = ("s3", "gs", "az")
-_RETRIES, _RETRY_SECONDS = 5, 60
+_RETRIES, _RETRY_SECONDS = 5, 180
+_REQUEST_SECONDS = 120  # a large part over a slow line takes its time
+_LOOK = "Look at it, then run the command again."
 _CREDENTIALS = {
     "s3": "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, and AWS_ENDPOINT_URL when it is not Amazon's.",
     "gs": "Set GOOGLE_APPLICATION_CREDENTIALS to the path of a key file.",
@@ -60,6 +62,13 @@ class Location:
         return Location(self.scheme, self.bucket, key)
 
 
+class Stamp(NamedTuple):
+    """One version of an object, for conditions; S3 and Azure go by the first, Google by the second."""
+
+    e_tag: str | None
+    version: str | None
+
+
 @dataclass(frozen=True)
 class Found:
     """An object as the store tells of it.
@@ -69,12 +78,14 @@ class Found:
         size: Number of bytes.
         etag: The store's own name for these very bytes, quotes included; None where it gives none.
         modified: When it was put, by the store's clock.
+        stamp: Which version of it this is; not to be had from a listing.
     """
 
     uri: str
     size: int
     etag: str | None
     modified: datetime = field(compare=False)
+    stamp: Stamp = field(compare=False)
 
 
 class ObjectThere(OutputFailed):
@@ -180,8 +191,8 @@ def stream(place: Location, block: int = 8 << 20) -> Iterator[bytes]:
         yield get_range(place, start, start + block, found.etag)
 
 
-def put_new(place: Location, data: bytes) -> str | None:
-    """Make an object, whole or not at all, and return its etag.
+def put_new(place: Location, data: bytes) -> Stamp:
+    """Make an object, whole or not at all.
 
     Raises:
         ObjectThere: There is one; perhaps this very one, when an answer got lost and the request was repeated.
@@ -189,17 +200,17 @@ def put_new(place: Location, data: bytes) -> str | None:
     return _put(place, data, "create")
 
 
-def put_over(place: Location, data: bytes, etag: str | None) -> str | None:
-    """Replace one version of an object by another, and return the new etag.
+def put_over(place: Location, data: bytes, stamp: Stamp) -> Stamp:
+    """Replace one version of an object by another.
 
     Raises:
         ObjectChanged: It is another version, or gone; see `put_new` for repeated requests.
     """
-    return _put(place, data, {"e_tag": etag})
+    return _put(place, data, {name: value for name, value in stamp._asdict().items() if value is not None})
 
 
-def put(place: Location, data: bytes | Iterable[bytes]) -> str | None:
-    """Make or replace an object, from bytes or block by block, and return its etag."""
+def put(place: Location, data: bytes | Iterable[bytes]) -> Stamp:
+    """Make or replace an object, from bytes or block by block."""
     return _put(place, data, "overwrite")
 
 
@@ -208,25 +219,28 @@ def delete(places: Sequence[Location]) -> None:
     if not places:
         return
     store, library = _store(places[0])
+    keys = [place.key for place in places]  # S3 takes many at once, and knows no error for what is not there
     with _errors(places[0], "deleted"):
-        if places[0].scheme == "s3":  # it takes a thousand at once, and knows no error for what is not there
-            library.delete(store, [place.key for place in places])
-            return
-        for place in places:
+        for some in [keys] if places[0].scheme == "s3" else keys:
             with contextlib.suppress(FileNotFoundError):
-                library.delete(store, place.key)
+                library.delete(store, some)
 
 
-def _put(place: Location, data: bytes | Iterable[bytes], mode: str | dict[str, str | None]) -> str | None:
+def _put(place: Location, data: bytes | Iterable[bytes], mode: str | dict[str, str]) -> Stamp:
     store, library = _store(place)
     with _errors(place, "written"):
-        content = data if isinstance(data, bytes) else iter(data)
-        etag = library.put(store, place.key, content, mode=mode)["e_tag"]
-        return None if etag is None else str(etag)
+        made = library.put(store, place.key, data if isinstance(data, bytes) else iter(data), mode=mode)
+        return Stamp(_quoted(made["e_tag"]), made["version"])
 
 
 def _found(place: Location, meta: Any) -> Found:
-    return Found(place.at(meta["path"]).uri, int(meta["size"]), meta["e_tag"], meta["last_modified"])
+    stamp = Stamp(_quoted(meta["e_tag"]), meta["version"])
+    return Found(place.at(meta["path"]).uri, int(meta["size"]), stamp.e_tag, meta["last_modified"], stamp)
+
+
+def _quoted(etag: str | None) -> str | None:
+    """An etag as HTTP has it; Azure leaves the quotes out in its listings."""
+    return etag if etag is None or etag.endswith('"') else f'"{etag}"'
 
 
 def _store(place: Location) -> tuple[Any, Any]:
@@ -237,19 +251,20 @@ def _store(place: Location) -> tuple[Any, Any]:
         return _client(place.root, endpoint if place.scheme == "s3" else None), library
 
 
-def _library(root: str) -> Any:
-    return extras.load("obstore", needed_for=f"'{root}'", hint="pip install 'mlship[cloud]'")
+def _library(root: str, module: str = "obstore") -> Any:
+    return extras.load(module, needed_for=f"'{root}'", hint="pip install 'mlship[cloud]'")
 
 
 @lru_cache(maxsize=16)
 def _client(root: str, endpoint: str | None) -> Any:
     """One client a bucket: it keeps connections open, and may be used by several threads."""
-    module = extras.load("obstore.store", needed_for=f"'{root}'", hint="pip install 'mlship[cloud]'")
     # Who writes http:// in the endpoint means it; AWS_ALLOW_HTTP need not be set as well.
-    options = {"allow_http": True} if endpoint and endpoint.startswith("http://") else {}
+    options: dict[str, Any] = {"timeout": timedelta(seconds=_REQUEST_SECONDS)}
+    if endpoint and endpoint.startswith("http://"):
+        options["allow_http"] = True
     retries = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
     config = {"endpoint": endpoint} if endpoint else None
-    return module.from_url(root, config=config, client_options=options, retry_config=retries)
+    return _library(root, "obstore.store").from_url(root, config=config, client_options=options, retry_config=retries)
 
 
 @contextlib.contextmanager
@@ -257,10 +272,8 @@ def _errors(place: Location, done: str) -> Iterator[None]:
     """Tell the library's errors as ours, without a word of their texts."""
     try:
         yield
-    except MlshipError:
-        raise
     except Exception as error:  # the library's tree has no base that covers it all
-        told = _told(place, done, error)
+        told = None if isinstance(error, MlshipError) else _told(place, done, error)
         if told is None:
             raise
         raise told from None  # with its cause, -v would print an address that may hold a signature
@@ -271,17 +284,13 @@ def _told(place: Location, done: str, error: Exception) -> MlshipError | None:
     what = f"'{place.uri}' could not be {done}: "
     refused = OutputFailed if done in ("written", "deleted") else InputRefused
     if "<Code>NoSuchBucket</Code>" in said or "<Code>ContainerNotFound</Code>" in said:
-        return refused(
-            f"'{place.root}': there is no such bucket.", hint="Make it, or look at the name and at the endpoint."
-        )
+        return refused(f"'{place.root}': there is no such bucket.", hint="Make it, or look at name and endpoint.")
     if isinstance(error, FileNotFoundError):
         return refused(f"'{place.uri}' is not there.", hint="Look at the name and at the bucket; stores tell a from A.")
     if kind == "AlreadyExistsError":
-        return ObjectThere(f"'{place.uri}' is there already.", hint="Look at it, then run the command again.")
+        return ObjectThere(f"'{place.uri}' is there already.", hint=_LOOK)
     if kind == "PreconditionError":
-        return ObjectChanged(
-            f"'{place.uri}' was changed by something else meanwhile.", hint="Look at it, then run the command again."
-        )
+        return ObjectChanged(f"'{place.uri}' was changed by something else meanwhile.", hint=_LOOK)
     status = re.search(r"status code: (\d{3})", said)
     if kind in ("PermissionDeniedError", "UnauthenticatedError") or (status and status[1] in ("401", "403")):
         return OutputFailed(f"{what}the store refused the credentials.", hint=_CREDENTIALS[place.scheme])

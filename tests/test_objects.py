@@ -17,7 +17,7 @@ from obstore.store import from_url
 
 from mlship import objects
 from mlship.errors import DependencyMissing, InputRefused, MlshipError, OutputFailed, UsageError, exit_code_of
-from mlship.objects import Location, ObjectChanged, ObjectThere, is_uri, parse
+from mlship.objects import Location, ObjectChanged, ObjectThere, Stamp, is_uri, parse
 
 SECRET = "hunter2"  # noqa: S105 - what must not be repeated
 
@@ -90,15 +90,15 @@ def test_refused_uris(text: str, said: str) -> None:
 def test_an_object_is_put_found_read_and_removed(bucket: str, key: str) -> None:
     """What is put is listed under its folder, read back whole and by range, and gone once removed."""
     place = parse(f"{bucket}/folder/{key}")
-    etag = objects.put_new(place, b"0123456789")
+    stamp = objects.put_new(place, b"0123456789")
     objects.put(parse(f"{bucket}/folder-2/other"), b"")
 
     found = objects.head(place)
-    assert (found.uri, found.size, found.etag) == (place.uri, 10, etag)
+    assert (found.uri, found.size, found.etag) == (place.uri, 10, stamp.e_tag)
     assert list(objects.list_objects(parse(f"{bucket}/folder/"))) == [found]
     assert objects.get(place) == (b"0123456789", found)
     assert objects.get_range(place, 2, 5) == b"234"
-    assert objects.get_range(place, 8, 99, etag) == b"89"
+    assert objects.get_range(place, 8, 99, stamp.e_tag) == b"89"
     assert list(objects.stream(place, 4)) == [b"0123", b"4567", b"89"]
 
     objects.delete([place])
@@ -122,19 +122,19 @@ def test_more_objects_than_a_page_are_listed_and_removed(bucket: str) -> None:
 def test_conditional_puts(bucket: str) -> None:
     """A new object is put only where there is none, and one version replaced only while it is the present one."""
     place = parse(f"{bucket}/a")
-    etag = objects.put_new(place, b"one")
+    stamp = objects.put_new(place, b"one")
     with pytest.raises(ObjectThere, match="is there already") as there:
         objects.put_new(place, b"two")
     assert exit_code_of(there.value) == 6
     assert raw(place) == b"one"
 
-    objects.put_over(place, b"two", etag)
+    objects.put_over(place, b"two", stamp)
     with pytest.raises(ObjectChanged, match="changed by something else"):
-        objects.put_over(place, b"three", etag)
+        objects.put_over(place, b"three", stamp)
     with pytest.raises(ObjectChanged):
-        objects.put_over(parse(f"{bucket}/absent"), b"three", etag)
+        objects.put_over(parse(f"{bucket}/absent"), b"three", stamp)
     with pytest.raises(ObjectChanged):
-        objects.get_range(place, 0, 1, etag)
+        objects.get_range(place, 0, 1, stamp.e_tag)
     assert raw(place) == b"two"
 
 
@@ -142,7 +142,7 @@ def test_conditional_puts(bucket: str) -> None:
 def test_of_many_conditional_puts_at_once_one_wins(bucket: str, first: bool) -> None:
     """Sixteen puts at the same time, on the same condition: one is done, the others are told."""
     place = parse(f"{bucket}/a")
-    etag = None if first else objects.put_new(place, b"before")
+    stamp = Stamp(None, None) if first else objects.put_new(place, b"before")
 
     def try_it(number: int) -> int:
         try:
@@ -150,7 +150,7 @@ def test_of_many_conditional_puts_at_once_one_wins(bucket: str, first: bool) -> 
             if first:
                 objects.put_new(place, data)
             else:
-                objects.put_over(place, data, etag)
+                objects.put_over(place, data, stamp)
         except (ObjectThere, ObjectChanged):
             return -1
         return number

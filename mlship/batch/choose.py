@@ -28,6 +28,11 @@ def output_name(job: BatchJob) -> str:
         UsageError: None was given, and there is none beside such inputs.
     """
     if job.output is not None:
+        if objects.is_uri(job.output) and not job.output.endswith("/"):
+            raise UsageError(
+                f"'{job.output}' names one object, but an output in a store is a folder of parts.",
+                hint=f"Add a slash: -o '{job.output}/'",
+            )
         return job.output
     given = job.inputs[0]
     assert len(job.inputs) == 1, "several inputs without an output are a job each"
@@ -90,31 +95,16 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
         OutputFailed: Its folder is not there.
     """
     name = output_name(job)
-    if job.shard is not None and not name.endswith("/"):
-        raise UsageError(
-            f"'{name}' is one file, but shards write parts of a folder.", hint="End the name in a slash: -o scored/"
-        )
+    _check_shared(job, name)
+    _check_not_given(job, name, models)
+    if job.rejects is not None:
+        _check_folder(job.rejects)
     if name == STDOUT:
         return StreamOutput(sys.stdout.buffer, job.rejects)
     if objects.is_uri(name):
-        if job.shard is not None:
-            raise UsageError(
-                f"Shards cannot share '{name}'.", hint=f"Give each a folder of its own: -o {name}{job.shard.index}/"
-            )
         return ObjectOutput(name, kind.suffix)
     path = Path(name)
-    for other, what in (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models)):
-        if other is not None and same_file(other, path):
-            raise UsageError(
-                f"The output '{name}' is the {what} '{other}' itself.",
-                hint="Write elsewhere with -o.",
-                code="output_is_input",
-            )
-    if not path.parent.is_dir():
-        raise OutputFailed(
-            f"'{name}' cannot be written: there is no folder '{path.parent}'.",
-            hint=f"Make the folder first: mkdir -p '{path.parent}'",
-        )
+    _check_folder(path)
     if name.endswith("/"):
         return FolderOutput(FolderTarget(path, job.rejects or _rejects_of(job, path), kind.suffix, job.shard))
     if path.exists() and not path.is_file():
@@ -123,6 +113,52 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
         raise UsageError(f"The output '{name}' is {what}; a file was expected.", hint=hint)
     rejects = job.rejects or path.with_name(f"{stem_of(path.name)[0]}.rejects.ndjson")
     return FileOutput(FileTarget(path, rejects, None if encoder.appends else encoder.assemble))
+
+
+def _check_shared(job: BatchJob, name: str) -> None:
+    """Refuse what an output of this kind cannot do."""
+    if job.shard is not None and not name.endswith("/"):
+        raise UsageError(
+            f"'{name}' is one file, but shards write parts of a folder.", hint="End the name in a slash: -o scored/"
+        )
+    if not objects.is_uri(name):
+        return
+    if job.shard is not None:
+        raise UsageError(
+            f"Shards cannot share '{name}'.", hint=f"Give each a folder of its own: -o {name}{job.shard.index}/"
+        )
+    if job.rejects is not None:
+        raise UsageError(
+            f"Rejected rows of '{name}' are told in that folder, not in '{job.rejects}'.", hint="Leave --rejects away."
+        )
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise OutputFailed(
+            f"'{path}' cannot be written: there is no folder '{path.parent}'.",
+            hint=f"Make the folder first: mkdir -p '{path.parent}'",
+        )
+
+
+def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None:
+    """Refuse to write over what is read, or twice to one file."""
+    read = (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models))
+    written = [("output", Path(name), "-o")] if name != STDOUT and not objects.is_uri(name) else []
+    if job.rejects is not None:
+        if written and os.path.abspath(job.rejects) == os.path.abspath(name):  # noqa: PTH100 - links stay links
+            raise UsageError(
+                f"--rejects and the output are both '{name}'.", hint="Write elsewhere with --rejects.", code="same_file"
+            )
+        written.append(("rejects file", job.rejects, "--rejects"))
+    for what, path, option in written:
+        for other, kind in read:
+            if other is not None and same_file(other, path):
+                raise UsageError(
+                    f"The {what} '{path}' is the {kind} '{other}' itself.",
+                    hint=f"Write elsewhere with {option}.",
+                    code="output_is_input",
+                )
 
 
 def _rejects_of(job: BatchJob, folder: Path) -> Path:

@@ -30,7 +30,7 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
     if REFUSED in totals:
         found[REFUSED] = totals[REFUSED]["rows"]
     inputs = [
-        {"name": given.name, "size": given.state.get("size"), "rows": tally.of_input[place]}
+        {"path": given.name, "size": given.state.get("size"), "rows": tally.of_input[place]}
         for place, given in enumerate(scorer.plan.job.inputs)
     ]
     stages = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlship import objects
 from mlship.batch.outputs.work import FileState, work_folder
+from mlship.batch.rejects import is_rejects_file
 from mlship.errors import InputRefused, UsageError
 from mlship.tables.partitions import PartitionedSource, partition_values
 from mlship.tables.registry import FORMATS, Kind, by_name, kind_of, known_kind, open_source
@@ -61,7 +63,7 @@ class Input:
     def now(self) -> dict[str, Any]:
         """Return its present state, empty when it is gone."""
         if self.piped:
-            return {}
+            return self.state
         if self.path is None:
             return _state(self.name)
         found = FileState.of(self.path)
@@ -92,26 +94,39 @@ def find_inputs(given: Sequence[str], stdin_format: str | None) -> list[Input]:
 
 def _expanded(item: str, stdin_format: str | None) -> Iterator[Input]:
     if item == STDIN:
-        yield Input(STDIN, Kind(_bytewise(stdin_format or "csv")))
+        # Nobody can tell whether a pipe gives what another one gave: each is an input of its own.
+        yield Input(STDIN, Kind(_bytewise(stdin_format or "csv")), state={"pipe": uuid.uuid4().hex})
         return
     if objects.is_uri(item):
         yield from _stored(item)
         return
-    try:
-        os.fsencode(item).decode()
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"The input's name {os.fsencode(item)!r} is not in UTF-8.", hint="Rename the file.", code="bad_name"
-        ) from None
+    _check_name(item)
     path = Path(item)
-    if path.is_dir():
+    try:
+        is_folder, there = path.is_dir(), path.exists()
+    except OSError as error:
+        raise InputRefused(
+            f"'{item}' cannot be looked at: {error.strerror}.", hint="Check the path: ls -l", code="no_input"
+        ) from error
+    if is_folder:
         yield from _of_folder(path)
-    elif path.exists():
+    elif there:
         yield _of_file(path)
     elif glob.has_magic(item):
         yield from _of_pattern(item)
     else:
         raise InputRefused(f"There is no input '{item}'.", hint="Check the path: ls -l", code="no_input")
+
+
+def _check_name(name: str) -> None:
+    if not name:  # which a path takes for the current directory
+        raise UsageError("An input's name is empty.", hint="Name a file, or . for the current directory.")
+    try:
+        os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"The input's name {os.fsencode(name)!r} is not in UTF-8.", hint="Rename the file.", code="bad_name"
+        ) from None
 
 
 def _bytewise(name: str) -> Any:
@@ -122,6 +137,7 @@ def _bytewise(name: str) -> Any:
 
 
 def _of_file(path: Path, keys: dict[str, str | None] | None = None) -> Input:
+    _check_name(str(path))
     if not path.is_file():
         raise InputRefused(f"The input '{path}' is no regular file.", hint="Name a file or a folder.", code="no_file")
     state = FileState.of(path)
@@ -150,13 +166,27 @@ def _walked(folder: Path) -> Iterable[Path]:
 
 
 def _of_pattern(pattern: str) -> Iterator[Input]:
-    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - Path knows no base
-    files = [path for path in found if path.is_file() and not _hidden(path.name) and not _ours(path)]
+    base = Path(_fixed(pattern))
+    files: list[Path] = []
+    for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path knows no base
+        path = Path(name)
+        if _passed_over(base, path):
+            continue
+        if path.is_dir():
+            files += sorted(_walked(path))
+        elif path.is_file():
+            files.append(path)
     if not files:
         raise InputRefused(f"No file to score matches '{pattern}'.", hint="Check the pattern: ls", code="no_input")
-    base = len(Path(_fixed(pattern)).parts)
     for path in files:
-        yield _of_file(path, partition_values(PurePath(*path.parts[base:])))
+        yield _of_file(path, partition_values(PurePath(*path.parts[len(base.parts) :])))
+
+
+def _passed_over(base: Path, path: Path) -> bool:
+    """Whether a file, or a folder below the base that it lies in, is hidden or ours."""
+    inside = path.parts[len(base.parts) :]
+    places = (base.joinpath(*inside[: at + 1]) for at in range(len(inside)))
+    return any(_hidden(place.name) or _ours(place) for place in places)
 
 
 def _fixed(pattern: str) -> str:
@@ -171,7 +201,9 @@ def _hidden(name: str) -> bool:
 
 def _ours(path: Path) -> bool:
     """Whether mlship wrote a file or folder."""
-    return path.name.endswith(".rejects.ndjson") or work_folder(path).is_dir()
+    if path.name.endswith(".rejects.ndjson") or work_folder(path).is_dir():
+        return True
+    return path.suffix.lower() in (".ndjson", ".jsonl") and is_rejects_file(path)
 
 
 def _stored(uri: str) -> Iterator[Input]:

@@ -76,28 +76,52 @@ def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> Bat
         OutputFailed: The system could not read an input.
     """
     renamed = _renamed(signature, job.rename)
-    texts = [given for given in job.inputs if given.kind.format.texts]
-    if job.null and not texts:
-        raise UsageError(
-            f"--null says which texts mean null, but '{job.inputs[0].name}' is {job.inputs[0].kind.format.name}, "
-            "whose values have types.",
-            hint="Leave --null away.",
-        )
+    _check_texts(job)
     told = _told(job, renamed)
     first = _opened(job.inputs[0], job.chunk_size, told)
-    _check_columns(job.inputs[0], first.columns, renamed)
-    keep = _keep(job, first.columns, signature)
+    try:
+        _check_columns(job.inputs[0], first.columns, renamed)
+        keep = _keep(job, first.columns, signature)
+        _check_others(job.inputs[0], first.columns, others)
+        asked = () if job.actual is None else (_actual(job, first.columns),)
+        # what both models read by the same rules is read once
+        wanted = Wanted(renamed, keep, (*asked, *others), job.null)
+        none = first.none_of(keep)
+    except BaseException:
+        first.close()
+        raise
+    return BatchPlan(job, signature, wanted, told, first, (*_numbers(job), *signature.outputs), none)
+
+
+def _check_others(given: Input, columns: Sequence[str], others: Sequence[str]) -> None:
     for name in others:
-        if name not in first.columns:
+        if name not in columns:
             raise InputRefused(
-                f"'{job.inputs[0].name}' lacks the column '{name}', which the model to compare with needs.",
-                hint=f"It has: {_listed(first.columns)}.",
+                f"'{given.name}' lacks the column '{name}', which the model to compare with needs.",
+                hint=f"It has: {_listed(columns)}.",
                 code="missing_column",
             )
-    asked = () if job.actual is None else (_actual(job, first.columns),)
-    # what both models read by the same rules is read once
-    wanted = Wanted(renamed, keep, (*asked, *others), job.null)
-    return BatchPlan(job, signature, wanted, told, first, (*_numbers(job), *signature.outputs), first.none_of(keep))
+
+
+def _check_texts(job: BatchJob) -> None:
+    """Refuse what is said of texts where no input is CSV."""
+    if any(given.kind.format.texts for given in job.inputs):
+        return
+    told = job.told
+    options = {
+        "--null": bool(job.null),
+        "--delimiter": told.delimiter is not None,
+        "--quote": told.quote is not None,
+        "--decimal-comma": told.decimal_comma is not None,
+        "--encoding": told.encoding is not None,
+        "--no-header": job.no_header,
+    }
+    option = next((name for name, said in options.items() if said), None)
+    if option is not None:
+        raise UsageError(
+            f"{option} tells how CSV is written, but '{job.inputs[0].name}' is {job.inputs[0].kind.format.name}.",
+            hint=f"Leave {option} away.",
+        )
 
 
 def unreadable(given: Input, error: OSError) -> OutputFailed:

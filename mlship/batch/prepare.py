@@ -116,7 +116,8 @@ def _key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None
     session, other = sessions
     return {
         "model": session.digest,
-        "input": [{"name": given.name, **given.state} for given in job.inputs],
+        "input": [[given.name, given.state.get("size")] for given in job.inputs],
+        "times": [given.state for given in job.inputs],
         "options": {
             "output": output.name,
             "format": kind.format.name,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from mlship.batch.content import Contents
 from mlship.batch.findings import findings, of_record, too_many
 from mlship.batch.job import BatchReport, Tally, describe_model
 from mlship.batch.outputs.contract import Done, Output
@@ -92,7 +93,7 @@ class _Run:
         try:
             finished = self._output.check(setting.key, overwrite=self._plan.job.overwrite)
             if finished is not None and not self._plan.job.restart:
-                return of_record(finished)
+                return self._known(finished)
             with self._output.held():
                 self._take_up()
                 self._score(advance, checks)
@@ -102,6 +103,15 @@ class _Run:
             raise
         finally:
             self._plan.first.close()
+
+    def _known(self, finished: dict[str, Any]) -> BatchReport:
+        """What a run that did it all told, judged by the limit of today."""
+        report = of_record(finished)
+        self._tally = report.tally
+        if self._tally.rejected > self._plan.job.limit.allowed(self._tally.read):
+            self._rejects_published = report.rejects_file
+            raise too_many(self._plan.job, self._tally, None, report.rejects_file)
+        return report
 
     def _report(self) -> BatchReport:
         return BatchReport(
@@ -113,7 +123,9 @@ class _Run:
 
     def _take_up(self) -> None:
         """Go on where an unfinished run of this job stood."""
-        for done in self._output.resume(self._setting.key, restart=self._plan.job.restart):
+        for done in self._output.resume(
+            self._setting.key, restart=self._plan.job.restart, same=Contents(self._plan).same
+        ):
             self._note(done)
         if self._output.dropped is not None:
             self._setting.say(
@@ -146,7 +158,8 @@ class _Run:
         with self._watched_inputs():
             for check in checks:
                 check.check()
-            for scored in in_order(self._pieces(), self._setting.scorer.score, plan.job.workers):
+            pieces = iter(()) if plan.job.limit.passed_already(self._tally.rejected) else self._pieces()
+            for scored in in_order(pieces, self._setting.scorer.score, plan.job.workers):
                 self._take(scored)
                 advance(self._units(scored), self._tally.read, self._tally.rejected)
                 if plan.job.limit.passed_already(self._tally.rejected):

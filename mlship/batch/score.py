@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlship.batch.content import content_of
 from mlship.batch.plan import FILE, ROW, BatchPlan
 from mlship.errors import MlshipError
 from mlship.model.session import Session
@@ -58,7 +58,7 @@ class Scored:
         records: For each rejected row its record, where records are wanted.
         data: What it is in the output, given the chunk's first row in its file, from 1.
         counts: What monitors counted.
-        content: sha256 of its bytes in the input, or empty.
+        content: What `content_of` gave for it, or empty.
         seconds: CPU time by stage.
     """
 
@@ -161,7 +161,7 @@ class Scorer:
                 hint="This is a bug of mlship. Please report it.",
             )
         data = self._encoded(piece, rows.kept(accepted), outputs, accepted)
-        content = "" if piece.chunk.data is None else hashlib.sha256(piece.chunk.data).hexdigest()
+        content = "" if piece.chunk.data is None else content_of(piece.source.columns, piece.chunk.data)
         clock.note("write")
         wrong = sorted({error.row for error in coerced.errors})
         return Scored(

@@ -55,6 +55,7 @@ def batch(
     options = dict(locals())  # by name, since there are so many
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
-    from mlship.cli.batch_run import Given, score
+    from mlship.cli.batch_given import Given
+    from mlship.cli.batch_run import score
 
     score(console, Given.of(options))

@@ -41,10 +41,10 @@ class Console:
         """Take over the flags of the command that was parsed."""
         self.quiet, self.verbose, self.json = quiet, verbose, json
 
-    def say(self, text: str) -> None:
+    def say(self, *lines: str) -> None:
         """Print a message."""
         if not self.quiet:
-            self._stderr().print(text, markup=False, highlight=False)
+            self._stderr().print("\n".join(map(shown, lines)), markup=False, highlight=False)
 
     def warn(self, text: str) -> None:
         """Print a warning, which --quiet hides too."""
@@ -60,7 +60,7 @@ class Console:
 
     def trace(self, text: str) -> None:
         """Print a traceback."""
-        self._stderr().print(text, markup=False, highlight=False)
+        self._stderr().print("\n".join(map(shown, text.split("\n"))), markup=False, highlight=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table, without a head when no column has a name."""
@@ -69,16 +69,16 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title, title_justify="left", show_header=any(columns))
+        table = Table(title=Text(shown(title)), title_justify="left", show_header=any(columns))
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(Text(shown(column)), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(shown(cell)) for cell in row))
         self._stderr().print(table)
 
     def result(self, data: dict[str, Any]) -> None:
         """Print the one JSON object of --json on stdout."""
-        sys.stdout.write(json_module.dumps(data, ensure_ascii=False) + "\n")
+        sys.stdout.write(_unbroken(json_module.dumps(data, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
     @contextlib.contextmanager
@@ -96,6 +96,7 @@ class Console:
         if not stderr.is_terminal:
             yield _Lines(what, total, self.say).advance
             return
+        from rich.markup import escape
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
@@ -107,7 +108,7 @@ class Console:
         )
         started = time.monotonic()
         with Progress(*columns, console=stderr, transient=True) as bar:
-            task = bar.add_task(what, total=total, rows=0, rejected=0, speed=0.0)
+            task = bar.add_task(escape(shown(what)), total=total, rows=0, rejected=0, speed=0.0)
 
             def advance(done: int, rows: int, rejected: int) -> None:
                 speed = rows / max(time.monotonic() - started, 1e-3)
@@ -124,7 +125,22 @@ class Console:
 def _labelled(label: str, style: str, text: str) -> Any:
     from rich.text import Text
 
-    return Text.assemble((f"{label}: ", style), text)
+    return Text.assemble((f"{label}: ", style), shown(text))
+
+
+def shown(text: str) -> str:
+    r"""One line of a text, in which what moves a terminal's cursor, or turns its text around, is written as `\x1b`.
+
+    Labels, columns and names of files come from whoever made the model, and every text passes here.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def _unbroken(text: str) -> str:
+    """JSON in which such letters, which are inside of its texts only, are written as JSON writes them."""
+    return "".join(letter if letter.isprintable() else json_module.dumps(letter)[1:-1] for letter in text)
 
 
 class _Lines:

@@ -62,6 +62,7 @@ def export(
         measure=not quiet or report is not None,
         report=report,
         overwrite=overwrite,
+        verbose=verbose,
     )
     _show(console, job, run_export(job))
 
@@ -79,6 +80,8 @@ def _labels(texts: list[str]) -> dict[str, str]:
 def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
     from mlship.export.summary import document_of, shortened
 
+    if console.verbose:
+        console.say(f"The model was loaded and asked within: {', '.join(report.held)}.")
     if console.json:
         console.result({"status": "done", "exit_code": 0, **report.to_json(), "error": None})
         return

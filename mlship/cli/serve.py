@@ -66,7 +66,7 @@ def _announce(console: Console, ready: Ready) -> None:
         console.warn(model.warning)
     console.say(f"{ready.url}/predict answers, with {ready.workers} x {ready.threads} threads. Ctrl-C stops it.")
     if example := _curl(ready):
-        console.say(f"Try it:\n  {example}")
+        console.say("Try it:", f"  {example}")
     if console.json:
         console.result(_json_of(ready))
 

@@ -37,7 +37,7 @@ def settled(session: Session, original: Original, kinds: Mapping[str, Kind], bar
 
 
 def _alone(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Kind:
-    apart = _apart(original, kind, answers, bar)
+    apart, rows = _apart(original, kind, answers, bar), kind.rows
     if len(apart) > _MOST_ALONE:
         # of those that differ, so that a graph that is wrong in some rows is never judged by others
         asked = apart[np.linspace(0, len(apart) - 1, _MOST_ALONE).astype(np.intp)]
@@ -47,7 +47,7 @@ def _alone(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Kind:
     for row in apart.tolist():
         for name, values in original.answers(_rows(kind.inputs, slice(row, row + 1))).items():
             corrected[name][row] = values[0]
-    return Kind(kind.inputs, corrected, kind.rows)
+    return Kind(kind.inputs, corrected, kind.rows, alone=len(apart), left_out=rows - kind.rows)
 
 
 def _apart(original: Original, kind: Kind, answers: Columns, bar: Bar) -> Array:

@@ -59,7 +59,7 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
         NotConvertible: A step cannot be converted, named by its path.
     """
     graph = Graph()
-    context = Context(graph, precision)
+    context = Context(graph, precision, root=type(estimator).__name__.lower())
     feeds = tuple(_TEXTS if draft.kind == "string" else _NUMBERS for draft in schema.columns)
     table = _input(graph, schema.columns, feeds, width=schema.width)
     try:
@@ -87,6 +87,29 @@ def convert(estimator: Any, schema: Schema, asked: Asked, precision: Precision =
         context.limits,
         "float32" if precision == "float32" else context.arithmetic,
     )
+
+
+def check_supported(estimator: Any, schema: Schema) -> None:
+    """Look for a step that cannot be converted, of an estimator of which it is not known what it answers.
+
+    Raises:
+        NotConvertible: There is one, named by its path.
+    """
+    graph = Graph()
+    context = Context(graph, root=type(estimator).__name__.lower())
+    feeds = tuple(_TEXTS if draft.kind == "string" else _NUMBERS for draft in schema.columns)
+    table = _input(graph, schema.columns, feeds, width=schema.width)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if hasattr(estimator, "predict"):
+                context.answer(estimator, "predict", table)
+            else:
+                context.transform(estimator, table)
+    except (MlshipError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001  a step that fails says less than what the estimator said of the rows
+        return
 
 
 def _input(graph: Graph, drafts: Sequence[Draft], feeds: Sequence[str], *, width: int) -> Table:

@@ -9,7 +9,6 @@ from typing import Any
 from mlship.export.limits import Limits
 from mlship.export.loading import Loading
 from mlship.export.precision import Precision
-from mlship.export.speed import Speed
 from mlship.model.artifact import Card
 
 
@@ -33,6 +32,10 @@ class ExportJob:
         measure: Whether to measure how fast the original and the graph answer.
         report: Where the report goes, or None for none.
         overwrite: Whether a file that mlship did not write may be replaced.
+        verbose: Whether what the model and the libraries print, and tracebacks, go to stderr.
+        confined: Whether the model is loaded and asked in a child process that can do nothing else. Never to be
+            switched off for a file that is not the caller's own: it is for tests that reach into the export, and the
+            command line has no option for it.
     """
 
     model: Path
@@ -50,6 +53,23 @@ class ExportJob:
     measure: bool = False
     report: Path | None = None
     overwrite: bool = False
+    verbose: bool = False
+    confined: bool = True
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Times of one form of a model on one processor.
+
+    Attributes:
+        one_row: Seconds to answer one row.
+        rows_per_second: Rows answered in a second when many are asked at once.
+        asked_at_once: How many.
+    """
+
+    one_row: float
+    rows_per_second: float
+    asked_at_once: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,7 @@ class ExportReport:
         card: Its metadata.
         sample_rejected: Rows of the sample that the signature refused, by code.
         speed: How fast the `original` and its graph, `onnx`, answer; empty when it was not measured.
+        held: What the process that loaded and asked the model was kept within; no part of the JSON.
     """
 
     output: Path
@@ -71,6 +92,7 @@ class ExportReport:
     card: Card
     sample_rejected: dict[str, int] = field(default_factory=dict)
     speed: dict[str, Speed] = field(default_factory=dict)
+    held: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""

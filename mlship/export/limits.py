@@ -45,17 +45,27 @@ def bounded(limits: Limits) -> Iterator[None]:
         with _time(limits.seconds), _memory(limits.bytes):
             yield
     except _OutOfTime:
-        raise NotConvertible(
-            f"Conversion and proof took longer than {limits.seconds:g} seconds. Nothing was written.",
-            hint="Give more with --time-limit, or export a smaller model.",
-            code="time_limit",
-        ) from None
+        raise out_of_time(limits) from None
     except MemoryError as error:
-        raise NotConvertible(
-            "Conversion and proof ran out of memory. Nothing was written.",
-            hint="Give more with --memory-limit or on a larger machine, or export a smaller model.",
-            code="memory_limit",
-        ) from error
+        raise out_of_memory() from error
+
+
+def out_of_time(limits: Limits) -> NotConvertible:
+    """The refusal of a model that takes too long."""
+    return NotConvertible(
+        f"Conversion and proof took longer than {limits.seconds:g} seconds. Nothing was written.",
+        hint="Give more with --time-limit, or export a smaller model.",
+        code="time_limit",
+    )
+
+
+def out_of_memory() -> NotConvertible:
+    """The refusal of a model that takes too much."""
+    return NotConvertible(
+        "Conversion and proof ran out of memory. Nothing was written.",
+        hint="Give more with --memory-limit or on a larger machine, or export a smaller model.",
+        code="memory_limit",
+    )
 
 
 @contextlib.contextmanager

@@ -18,13 +18,17 @@ from sklearn.utils.validation import check_is_fitted
 from mlship.errors import ModelRefused, UsageError
 from mlship.export.child import rehearse
 from mlship.export.loading import Loaded, Loading, Source
-from mlship.export.mlflow import is_mlflow, model_file
 from mlship.export.native import is_native, read_native
 from mlship.export.pickled import read_pickle
 from mlship.export.skops_file import is_skops, read_skops
+from mlship.export.source import read_source
 from mlship.export.versions import check_versions
+from mlship.export.vetting import vet
 
-_WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
+_HINTS = {
+    "Booster": "Export the file of its save_model(FILE), or pickle the estimator of its library that holds it.",
+}
+"""What to do with an object that is no estimator, by the name of its type."""
 
 
 class _Kind(NamedTuple):
@@ -54,24 +58,30 @@ def load_model(path: Path, loading: Loading | None = None) -> Loaded:
         DependencyMissing: The library that it needs is not installed.
     """
     loading = loading or Loading()
-    file, said = model_file(path) if is_mlflow(path) else (path, None)
-    source = Source(file, _read(file), path)
-    check_versions([said] if said else [], source, allow=loading.allow_version_mismatch)
+    source = read_source(path)
+    with importable(loading.python_path):
+        rehearse(lambda: load_source(source, loading), source.name, len(source.data), loading.bounds)
+        return load_source(source, loading)
+
+
+def load_source(source: Source, loading: Loading) -> Loaded:
+    """Load what was read, in this process: `load_model` tries it in another one first, and export does all there."""
+    check_versions([source.said] if source.said else [], source, allow=loading.allow_version_mismatch)
     read = next(kind.read for kind in _KINDS if kind.is_it(source))
-
-    def work() -> Loaded:
-        loaded = read(source, loading)
-        _check_estimator(loaded.estimator, source.name)
-        return loaded
-
-    with _importable(loading.python_path):
-        rehearse(work, source.name, len(source.data), loading.bounds)
-        return work()
+    loaded = read(source, loading)
+    _check_type(loaded.estimator, source.name)
+    vet(loaded.estimator, source.name, loading.trust)  # before even whether it is fitted is asked of it
+    _check_fitted(loaded.estimator, source.name)
+    return loaded
 
 
 @contextlib.contextmanager
-def _importable(folders: Sequence[Path]) -> Iterator[None]:
-    """Let Python find the user's own modules."""
+def importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Let Python find the user's own modules.
+
+    Raises:
+        UsageError: A folder is not there.
+    """
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"There is no folder '{folder}' to find modules in.", hint="Name one with --python-path.")
@@ -85,24 +95,16 @@ def _importable(folders: Sequence[Path]) -> Iterator[None]:
                 sys.path.remove(entry)
 
 
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise UsageError(f"'{path}' is a folder; {_WANTED}.", hint="Name the file in it.", code="no_model")
-    if path.exists() and not path.is_file():
-        raise ModelRefused(f"'{path}' is not a regular file; {_WANTED}.", code="not_a_model")
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"There is no model file '{path}'.", hint="ls shows what is here.", code="no_model") from None
-    except OSError as error:
-        raise UsageError(f"The model file '{path}' cannot be read: {error.strerror}.", code="no_model") from error
-
-
-def _check_estimator(estimator: Any, name: str) -> None:
+def _check_type(estimator: Any, name: str) -> None:
     if isinstance(estimator, type) or not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
         raise ModelRefused(
-            f"{name} holds an object of type {type(estimator).__name__}, not a fitted estimator.", code="not_a_model"
+            f"{name} holds an object of type {type(estimator).__name__}, not a fitted estimator.",
+            hint=_HINTS.get(type(estimator).__name__, "Save the fitted estimator or pipeline itself."),
+            code="not_a_model",
         )
+
+
+def _check_fitted(estimator: Any, name: str) -> None:
     try:
         check_is_fitted(estimator)
     except NotFittedError as error:

@@ -61,11 +61,13 @@ class Source:
         path: The file.
         data: Its bytes.
         given: What the user named, the file or the folder it lies in.
+        said: The version of scikit-learn that the folder's description tells, or None.
     """
 
     path: Path
     data: bytes
     given: Path
+    said: str | None = None
 
     @property
     def name(self) -> str:

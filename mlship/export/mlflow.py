@@ -14,7 +14,10 @@ _FORMATS = ("cloudpickle", "pickle", "joblib", "skops")
 
 def is_mlflow(path: Path) -> bool:
     """Tell whether a folder is a model of MLflow's."""
-    return (path / _DESCRIPTION).is_file()
+    try:
+        return (path / _DESCRIPTION).is_file()
+    except (OSError, ValueError):  # a name that no file can have, which is told when it is read
+        return False
 
 
 def model_file(folder: Path) -> tuple[Path, str | None]:
@@ -25,7 +28,8 @@ def model_file(folder: Path) -> tuple[Path, str | None]:
         ModelRefused: It is of another flavour, or names a file outside the folder, or none.
     """
     try:
-        text = (folder / _DESCRIPTION).read_bytes()[:_LARGEST].decode("utf-8", "replace")
+        with (folder / _DESCRIPTION).open("rb") as stream:
+            text = stream.read(_LARGEST).decode("utf-8", "replace")
     except OSError as error:
         raise UsageError(f"'{folder}/{_DESCRIPTION}' cannot be read: {error.strerror}.", code="no_model") from error
     flavors = _mappings(text).get("flavors", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,11 +18,13 @@ from mlship.model.values.codes import Array
 
 EXACT = 1e-12
 """The difference up to which double precision counts as exact: the design's goal."""
+DEFAULT_TOLERANCE = 1e-6
+"""What --tolerance allows when it is not given."""
 _MULTIPLES = (1, 2, 4, 8, 16, 32)
 _FIXED_ROWS = 64
 _CALL_SIZES = (1, 2, 3, 5, 7, 16, 31, 100)
 _STABLE_ROWS = 300
-_KNIFE_EDGE = ("edge", "extreme")
+_KNIFE_EDGE = ("edge", "extreme", "tie")
 
 Columns = Mapping[str, Array]
 
@@ -34,11 +37,15 @@ class Kind:
         inputs: Array [rows] for each input column.
         answers: Array [rows] for each output column.
         rows: Number of rows.
+        alone: Number of them of which the answers are those of the row asked by itself.
+        left_out: Number of further rows that would have had to be asked by themselves, and were not.
     """
 
     inputs: Columns
     answers: Columns
     rows: int
+    alone: int = 0
+    left_out: int = 0
 
 
 def ask(original: Original, rows: Mapping[str, Columns]) -> dict[str, Kind]:
@@ -121,7 +128,7 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
     for name, kind in held.items():
         found = difference(original.outputs, kind.answers, session.predict(kind.inputs), kind.rows)
         if not found.within(tolerance):
-            raise _not_equal(name, found, tolerance)
+            raise _not_equal(name, found, bar)
         if found.largest > largest:
             largest, worst = found.largest, f"{found.column} in rows of the kind '{name}'"
     return Proof(
@@ -132,10 +139,13 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
         precision=bar.arithmetic,
         rung="exact" if largest <= EXACT else "tolerance",
         worst=worst,
+        alone=sum(kind.alone for kind in held.values()),
+        left_out=sum(kind.left_out for kind in held.values()),
     )
 
 
-def _not_equal(kind: str, found: Difference, tolerance: float) -> NotConvertible:
+def _not_equal(kind: str, found: Difference, bar: Bar) -> NotConvertible:
+    tolerance = bar.tolerance
     if found.labels_differ:
         what = f"{found.labels_differ} of {found.rows} rows of the kind '{kind}' get another label"
     else:
@@ -144,9 +154,17 @@ def _not_equal(kind: str, found: Difference, tolerance: float) -> NotConvertible
         )
     return NotConvertible(
         f"The ONNX graph does not equal the model: {what}. Nothing was written.",
-        hint="This model cannot be proven with the converters there are; please report its type.",
+        hint=_hint(found, bar),
         code="parity_not_reached",
     )
+
+
+def _hint(found: Difference, bar: Bar) -> str:
+    if bar.precision == "float32":
+        return "Leave --precision float32 out, or try --precision auto: float32 does not tell these numbers apart."
+    if not found.labels_differ and found.largest <= DEFAULT_TOLERANCE:
+        return f"Allow it with --tolerance {10.0 ** math.ceil(math.log10(found.largest)):.0e}."
+    return "This model cannot be proven with the converters there are; please report its type."
 
 
 def _mixed(kinds: Mapping[str, Kind], most: int) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shlex
 import warnings
 from typing import Any
 
@@ -12,12 +13,19 @@ from sklearn.exceptions import InconsistentVersionWarning
 from mlship.errors import DependencyMissing, ModelRefused
 from mlship.export.listing import list_pickle
 from mlship.export.loading import Loaded, Loading, Source
-from mlship.export.sniff import looks_like, unpacked
+from mlship.export.sniff import ONNX, looks_like, unpacked
 from mlship.export.trust import refuse_untrusted, untrusted
 from mlship.export.unpickler import Forbidden, ModelUnpickler
 from mlship.export.versions import check_versions, other_version
 
 _WANTED = "expected a fitted scikit-learn model saved by pickle or joblib"
+_OTHER_FILES = {
+    ".cbm": "expected a model that CatBoost's save_model wrote",
+    ".json": "expected a model that XGBoost's save_model wrote",
+    ".txt": "expected a model that LightGBM's booster_.save_model wrote",
+    ".ubj": "expected a model that XGBoost's save_model wrote",
+}
+"""What files with such a suffix should hold."""
 _DISTRIBUTIONS = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 _LIBRARIES = ("catboost", "category_encoders", "imblearn", "lightgbm", "xgboost")
 
@@ -33,12 +41,16 @@ def read_pickle(source: Source, loading: Loading) -> Loaded:
     raw = unpacked(source.data, source.name, loading.bounds.unpacked_for(len(source.data)))
     look = looks_like(raw)
     if look is not None:
-        raise ModelRefused(f"{source.name} is not a model file: it looks like {look}; {_WANTED}.", code="not_a_model")
+        raise ModelRefused(
+            f"{source.name} is not a model file: it looks like {look}; {_wanted(source)}.",
+            hint=f"Score with it: mlship batch FILE -m {shlex.quote(str(source.given))}" if look == ONNX else None,
+            code="not_a_model",
+        )
     listing = list_pickle(raw)
     refuse_untrusted(listing.names, loading.trust, source)
     mismatch = check_versions(listing.sklearn, source, allow=loading.allow_version_mismatch)
     if listing.objects > 1:
-        raise ModelRefused(f"{source.name} holds more than one object; {_WANTED}.", code="not_a_model")
+        raise ModelRefused(f"{source.name} holds more than one object; {_wanted(source)}.", code="not_a_model")
     estimator = _loaded(raw, source, loading, mismatch)  # tells better what is wrong with a damaged one
     if listing.broken:
         raise _damaged(source, listing.broken)
@@ -55,8 +67,8 @@ def _loaded(raw: bytes, source: Source, loading: Loading, mismatch: tuple[str, s
             raise untrusted(source, refused.verb, [refused.what]) from None
         except MemoryError:
             raise
-        except ModuleNotFoundError as absent:
-            raise _absent(source, absent) from absent
+        except ModuleNotFoundError as missing:
+            raise absent(source, missing) from missing
         except Exception as error:  # a damaged pickle can fail in any way that Python code can
             if mismatch:
                 raise other_version(source, mismatch[0], f"it cannot be read: {type(error).__name__}") from error
@@ -67,15 +79,20 @@ def _loaded(raw: bytes, source: Source, loading: Loading, mismatch: tuple[str, s
     return estimator
 
 
+def _wanted(source: Source) -> str:
+    return _OTHER_FILES.get(source.path.suffix.lower(), _WANTED)
+
+
 def _damaged(source: Source, error: str) -> ModelRefused:
     return ModelRefused(
-        f"{source.name} cannot be read as a pickle: {error}; {_WANTED}.",
+        f"{source.name} cannot be read as a pickle: {error}; {_wanted(source)}.",
         hint="Copy or save the file again.",
         code="damaged",
     )
 
 
-def _absent(source: Source, error: ModuleNotFoundError) -> ModelRefused | DependencyMissing:
+def absent(source: Source, error: ModuleNotFoundError) -> ModelRefused | DependencyMissing:
+    """The refusal of a file whose code is not installed."""
     missing = (error.name or "").partition(".")[0]
     if missing in _LIBRARIES:
         return DependencyMissing(

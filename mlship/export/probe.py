@@ -22,6 +22,8 @@ from mlship.model.values.codes import Array
 FLOAT32_LIMIT = float(np.nextafter(2.0**128 - 2.0**103, 0.0))
 _HUGE = 1e300
 _OVERFLOWING = 30  # past this exponent it is sums that overflow, a little sooner in some rows: one power is left free
+_PITS = (0.0, -1.0)  # where logarithms are infinite
+_STEPS = (0.5, 1.0, 2.0, 30.0, 1e6)  # below those, where all numbers should be one to the model
 _MOST_ASKED = 32  # more columns than this are judged by as many of them
 UNSEEN = "\u00a1unseen\u00a1"
 """A category that no training data holds."""
@@ -30,22 +32,22 @@ UNSEEN_NUMBER = 987654321.0
 Row = dict[str, Any]
 
 
-def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) -> tuple[Column, ...]:
+def probed_columns(original: Original, drafts: Sequence[Draft], likely: Sequence[Row]) -> tuple[Column, ...]:
     """Complete the drafts to columns by probing the original.
 
     Args:
         original: The model.
         drafts: Its columns.
-        typical: A row that should be accepted, one value a column.
+        likely: Rows of which one should be accepted, the likeliest first; one value a column each.
 
     Returns:
         The columns, each still to be bound to a graph tensor.
 
     Raises:
-        NotConvertible: The original does not even answer the typical row.
+        NotConvertible: The original answers none of the likely rows.
     """
     columns = tuple(_column(draft) for draft in drafts)
-    _require_answer(original, columns, typical)
+    typical = _answered(original, columns, likely)
 
     def accepts(changes: Row) -> bool:
         return original.accepts(as_columns(columns, [{**typical, **changes}]))
@@ -63,6 +65,7 @@ def probed_columns(original: Original, drafts: Sequence[Draft], typical: Row) ->
     deep = _refusing(accepts, [name for name in floats if name not in huge], -_HUGE)
     deep |= _refusing(accepts, [name for name in floats if name in huge], -1.0)
     lows = _lows(accepts, {name: typical[name] for name in floats if name in deep})
+    lows |= _above_pits(original, columns, {name: typical[name] for name in floats if name not in deep}, typical)
     return tuple(
         replace(
             column,
@@ -117,18 +120,24 @@ def unseen(column: Column) -> str | float:
     return value
 
 
-def _require_answer(original: Original, columns: Sequence[Column], typical: Row) -> None:
-    try:
-        original.answers(as_columns(columns, [typical]))
-    except MlshipError:
-        raise
-    except Exception as error:  # an estimator fails in any way that code can
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise NotConvertible(
-            f"{type(original.estimator).__name__} does not answer a row of the columns that it was fitted on: {reason}",
-            hint="Give some of its data with --sample FILE.",
-            code="no_answer",
-        ) from error
+def _answered(original: Original, columns: Sequence[Column], likely: Sequence[Row]) -> Row:
+    """The first row that the original answers."""
+    first: Exception | None = None
+    for row in likely:
+        try:
+            original.answers(as_columns(columns, [row]))
+        except (MlshipError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  an estimator fails in any way that code can
+            first = first or error
+        else:
+            return row
+    reason = (str(first).strip() or type(first).__name__).splitlines()[0][:200]
+    raise NotConvertible(
+        f"{type(original.estimator).__name__} does not answer a row of the columns that it was fitted on: {reason}",
+        hint="Give some of its data with --sample FILE.",
+        code="no_answer",
+    ) from first
 
 
 def _refusing(accepts: Callable[[Row], bool], names: Sequence[str], value: Any) -> set[str]:
@@ -189,9 +198,32 @@ def _lows(accepts: Callable[[Row], bool], typical: Mapping[str, float]) -> dict[
     return {name: lows[name] if name in lows else _low(accepts, name, typical[name]) for name in typical}
 
 
-def _low(accepts: Callable[[Row], bool], name: str, typical: float) -> float:
+def _above_pits(
+    original: Original, columns: Sequence[Column], typical: Mapping[str, float], row: Row
+) -> dict[str, float]:
+    """The smallest number above one that is refused, of columns of which all below it is taken for missing.
+
+    Such is a logarithm before an imputer: it refuses -inf, and what is NaN it fills in. What the original makes of
+    numbers below is no answer to them, and the signature, which knows ranges only, refuses them.
+    """
+
+    def accepts(changes: Row) -> bool:
+        return original.accepts(as_columns(columns, [{**row, **changes}]))
+
+    found: dict[str, float] = {}
+    for pit in _PITS:
+        refusing = _refusing(accepts, [name for name, value in typical.items() if value > pit], pit)
+        for name in refusing - set(found):
+            missing = [{**row, name: None}, *({**row, name: pit - step} for step in _STEPS)]
+            below = as_columns(columns, missing)
+            if original.accepts(below) and all(len(set(out.tolist())) == 1 for out in original.answers(below).values()):
+                found[name] = _low(accepts, name, typical[name], pit)
+    return found
+
+
+def _low(accepts: Callable[[Row], bool], name: str, typical: float, refused: float = -_HUGE) -> float:
     """The smallest number between one that is refused and one that is accepted, found to the last bit."""
-    below, above = _place(-_HUGE), _place(typical)
+    below, above = _place(refused), _place(typical)
     while above - below > 1:
         middle = (below + above) // 2
         below, above = (below, middle) if accepts({name: _number_at(middle)}) else (middle, above)

@@ -76,6 +76,20 @@ _OTHERS: dict[str, str] = {
 a model of that library is there, and so the library is too."""
 
 
+_ENCODERS = "TargetEncoder and OrdinalEncoder, of scikit-learn and of category_encoders, are supported."
+_NEAREST: dict[str, str] = {
+    "CatBoostEncoder": _ENCODERS,
+    "CountEncoder": _ENCODERS,
+    "HashingVectorizer": "CountVectorizer and TfidfVectorizer are supported.",
+    "KNNImputer": "SimpleImputer and IterativeImputer are supported.",
+    "KNeighborsClassifier": "RadiusNeighborsClassifier and HistGradientBoostingClassifier are supported.",
+    "KNeighborsRegressor": "RadiusNeighborsRegressor and HistGradientBoostingRegressor are supported.",
+    "KNeighborsTransformer": "RadiusNeighborsTransformer is supported.",
+    "LeaveOneOutEncoder": _ENCODERS,
+}
+"""What comes nearest to some of the classes that are not converted, by their name."""
+
+
 def methods_of(kind: type) -> Methods | None:
     """Return how a class is converted, or None when it is not; what users plug in comes first.
 
@@ -124,6 +138,8 @@ def _checked(given: Any) -> Family:
 
 def nearest(kind: type) -> str:
     """Return the hint for a class that is not converted: the nearest thing that is."""
+    if kind.__module__.partition(".")[0] in ("sklearn", "category_encoders") and kind.__name__ in _NEAREST:
+        return _NEAREST[kind.__name__]
     for base in kind.__mro__[1:]:
         if methods_of(base) is not None:
             return f"{base.__name__}, which it derives from, is supported; or register a converter, see the README."

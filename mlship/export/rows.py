@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,13 +60,14 @@ def typical_row(columns: Sequence[Column], anchors: Sequence[Anchor]) -> Row:
     return row
 
 
+def plain_rows(columns: Sequence[Column]) -> list[Row]:
+    """Return rows to try when nothing is known of a model: of 0, 1 and 0.5."""
+    return [typical_row(columns, [Anchor([number]) for _ in columns]) for number in (0.0, 1.0, 0.5)]
+
+
 def first_rows(columns: Sequence[Column]) -> list[dict[str, Array]]:
-    """Return rows to see what a model answers at all, before anything is known of it: of 0, 1 and 0.5."""
-    rows = []
-    for number in (0.0, 1.0, 0.5):
-        row = typical_row(columns, [Anchor([number]) for _ in columns])
-        rows.append(as_columns(columns, [row]))
-    return rows
+    """Return such rows as arrays, to see what a model answers at all."""
+    return [as_columns(columns, [row]) for row in plain_rows(columns)]
 
 
 def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor], most: int = MOST_ROWS) -> dict[str, Columns]:
@@ -93,6 +95,11 @@ def proof_rows(columns: Sequence[Column], anchors: Sequence[Anchor], most: int =
         gone = as_columns(columns, [{column.name: None for column in columns}])
         kinds["null"] = {name: np.concatenate([values, gone[name]]) for name, values in kinds["null"].items()}
     return kinds
+
+
+def more_typical(columns: Sequence[Column], anchors: Sequence[Anchor], rows: int) -> Columns:
+    """Make as many further rows of the kind `typical`, others than `proof_rows` makes."""
+    return _typical(columns, anchors, np.random.default_rng(_SEED + 1), rows)
 
 
 def _points(columns: Sequence[Column], anchors: Sequence[Anchor]) -> dict[str, list[Point]]:
@@ -223,16 +230,18 @@ def _edges(columns: Sequence[Column], anchors: Sequence[Anchor]) -> list[Point]:
 
 def _neighbours(threshold: float) -> list[float]:
     """A threshold, the numbers beside it in float64 and in float32, and the border at which rounding tips."""
-    narrow = np.float32(threshold)
-    below, above = (np.nextafter(narrow, np.float32(side)) for side in (-np.inf, np.inf))
+    with np.errstate(over="ignore"):  # past the largest float32 lies infinity, which is left out below
+        narrow = np.float32(threshold)
+        below = np.nextafter(narrow, np.float32(-np.inf))
+        above = np.nextafter(narrow, np.float32(np.inf))
     middle = (float(narrow) + float(above)) / 2
-    values: list[NDArray[np.float64] | float] = [
+    values: list[float] = [
         threshold,
-        float(np.nextafter(threshold, -np.inf)),
-        float(np.nextafter(threshold, np.inf)),
+        math.nextafter(threshold, -math.inf),
+        math.nextafter(threshold, math.inf),
         float(narrow),
         float(below),
         float(above),
         middle,
     ]
-    return [float(value) for value in values if np.isfinite(value)]
+    return [value for value in values if math.isfinite(value)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,9 +45,8 @@ def column_names(path: Path) -> tuple[str, ...]:
     Raises:
         InputRefused: It is not there or cannot be read as a table.
     """
-    with contextlib.closing(_open(path)) as source:
-        columns: tuple[str, ...] = source.columns
-        return columns
+    with _open(path) as source:
+        return source.columns
 
 
 def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:
@@ -56,15 +55,15 @@ def bool_columns(path: Path, names: Sequence[str]) -> frozenset[str]:
     Raises:
         InputRefused: The sample is not there or cannot be read as a table.
     """
-    source = _open(path, names)
-    wanted = [name for name in names if name in source.columns]
-    if not wanted:
-        return frozenset()
-    bools, numbers = set(wanted), set(wanted)
-    for chunk in source.plan():
-        rows = source.read(chunk, Wanted(_read_as("bool", wanted), others=tuple(wanted)))
-        bools -= {error.column for error in rows.coerced().errors}
-        numbers -= {error.column for error in rows.other(_read_as("float64", wanted)).errors}
+    with _open(path, names) as source:
+        wanted = [name for name in names if name in source.columns]
+        if not wanted:
+            return frozenset()
+        bools, numbers = set(wanted), set(wanted)
+        for chunk in source.plan():
+            rows = source.read(chunk, Wanted(_read_as("bool", wanted), others=tuple(wanted)))
+            bools -= {error.column for error in rows.coerced().errors}
+            numbers -= {error.column for error in rows.other(_read_as("float64", wanted)).errors}
     return frozenset(bools - numbers)
 
 
@@ -79,15 +78,15 @@ def read_sample(path: Path, signature: Signature) -> Sample:
     Raises:
         InputRefused: It is not there, cannot be read as a table, or lacks a column of the model.
     """
-    source = _open(path, signature.names)
-    missing = [name for name in signature.names if name not in source.columns]
-    if missing:
-        raise InputRefused(
-            f"'{path}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(repr(name) for name in missing)}.",
-            hint=f"It has: {', '.join(source.columns)}",
-            code="missing_column",
-        )
-    parts = [source.read(chunk, Wanted(signature)).coerced() for chunk in source.plan()]
+    with _open(path, signature.names) as source:
+        missing = [name for name in signature.names if name not in source.columns]
+        if missing:
+            raise InputRefused(
+                f"'{path}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}.",
+                hint=f"It has: {', '.join(source.columns)}",
+                code="missing_column",
+            )
+        parts = [source.read(chunk, Wanted(signature)).coerced() for chunk in source.plan()]
     if not parts:
         return Sample({}, 0, Counter())
     columns = [part.accepted_columns() for part in parts]
@@ -105,10 +104,14 @@ def _rejected(part: Coerced) -> Counter[str]:
     return Counter(first.values())
 
 
-def _open(path: Path, sought: Sequence[str] = ()) -> Source:
+@contextlib.contextmanager
+def _open(path: Path, sought: Sequence[str] = ()) -> Iterator[Source]:
+    """Hold a sample open for the length of a `with` block."""
     try:
-        return open_source(known_kind(str(path)), path, _CHUNK_BYTES, Told(sought=frozenset(sought)))
+        source = open_source(known_kind(str(path)), path, _CHUNK_BYTES, Told(sought=frozenset(sought)))
     except FileNotFoundError:
         raise InputRefused(f"There is no sample '{path}'.", hint="ls shows what is here.", code="no_input") from None
     except OSError as error:
         raise InputRefused(f"The sample '{path}' cannot be read: {error.strerror}.", code="no_input") from error
+    with contextlib.closing(source):
+        yield source

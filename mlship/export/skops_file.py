@@ -1,4 +1,4 @@
-"""Reading `.skops` files: a zip archive whose schema skops audits before anything in it is made."""
+"""Reading `.skops` files: a zip archive whose schema is audited, by skops and by us, before anything in it is made."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from typing import Any
 from mlship import extras
 from mlship.errors import ModelRefused
 from mlship.export.loading import Loaded, Loading, Source
+from mlship.export.pickled import absent
+from mlship.export.skops_audit import Audit
+from mlship.export.skops_nodes import Malformed
 from mlship.export.sniff import too_large
-from mlship.export.trust import refuse_untrusted
+from mlship.export.trust import refuse_untrusted, untrusted
+from mlship.export.unpickler import Forbidden
 from mlship.export.versions import check_versions
 
 _SCHEMA = "schema.json"
@@ -47,17 +51,23 @@ def read_skops(source: Source, loading: Loading) -> Loaded:
     skops = extras.load("skops.io", needed_for="A .skops file", hint="pip install 'mlship[skops]'")
     try:
         schema = _schema(source, loading)
-        names = skops.get_untrusted_types(data=source.data)
+        names = skops.get_untrusted_types(data=source.data)  # reads the schema, and makes nothing of it
         refuse_untrusted((_pair(name) for name in names), loading.trust, source)
+        _audit(schema, source, loading)
         mismatch = check_versions(dict.fromkeys(_versions(schema)), source, allow=loading.allow_version_mismatch)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator = skops.loads(source.data, trusted=names)
+    except Forbidden as refused:
+        raise untrusted(source, refused.verb, [refused.what]) from None
     except (ModelRefused, MemoryError):
         raise
+    except ModuleNotFoundError as missing:
+        raise absent(source, missing) from missing
     except Exception as error:  # what is in a damaged archive can fail in any way
+        why = str(error) if isinstance(error, Malformed) else type(error).__name__
         raise ModelRefused(
-            f"{source.name} cannot be read by skops: {type(error).__name__}; expected a file that skops.io.dump wrote.",
+            f"{source.name} cannot be read by skops: {why}; expected a file that skops.io.dump wrote.",
             hint="Copy or save the file again.",
             code="damaged",
         ) from error
@@ -71,6 +81,11 @@ def _schema(source: Source, loading: Loading) -> Any:
         if sum(item.file_size for item in archive.infolist()) > most:  # no more than it says is ever unpacked
             raise too_large(source.name, most)
         return json.loads(archive.read(_SCHEMA))
+
+
+def _audit(schema: Any, source: Source, loading: Loading) -> None:
+    with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
+        Audit(archive, loading.trust, loading.bounds.unpacked_for(len(source.data))).check(schema)
 
 
 def _pair(name: str) -> tuple[str, str]:

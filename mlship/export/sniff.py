@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 
@@ -22,6 +23,8 @@ _LOOKS: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (b"\x04\x22\x4d\x18", "an lz4 archive"),
 )
+ONNX = "an ONNX model"
+_ONNX = re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)  # its version, then its next field
 _TEXT_BYTES = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(0x20, 0x7F)) | set(range(0x80, 0x100)))
 _PROTO = 0x80  # the opcode with which every pickle of protocol 2 and later begins
 
@@ -94,6 +97,11 @@ def too_large(name: str, most: int) -> ModelRefused:
     )
 
 
+def begins_with_zeros(head: bytes) -> bool:
+    """Tell whether a file's first bytes are nothing at all."""
+    return bool(head) and not head.strip(b"\0")
+
+
 def looks_like(data: bytes) -> str | None:
     """Say what data looks like when it is surely no pickle, or None when it may be one."""
     if not data:
@@ -101,6 +109,8 @@ def looks_like(data: bytes) -> str | None:
     for magic, what in _LOOKS:
         if data.startswith(magic):
             return what
+    if _ONNX.match(data):
+        return ONNX
     head = data[:4096]
     start = head.lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):

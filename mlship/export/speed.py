@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from mlship.export.job import Speed
 from mlship.export.original import Original
 from mlship.export.parity import Kind
 from mlship.model.session import Session
 
 _SECONDS = 0.15  # spent on each of the four figures, or one call when that takes longer
 _MOST_CALLS = 200
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Times of one form of a model on one processor.
-
-    Attributes:
-        one_row: Seconds to answer one row.
-        rows_per_second: Rows answered in a second when many are asked at once.
-        asked_at_once: How many.
-    """
-
-    one_row: float
-    rows_per_second: float
-    asked_at_once: int
 
 
 def measured(original: Original, session: Session, kinds: Mapping[str, Kind]) -> dict[str, Speed]:

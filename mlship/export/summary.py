@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlship.export.job import ExportReport
+from mlship.model.artifact import Proof
 from mlship.report.document import Document, Section
 
 _MOST_ROWS_SHOWN = 40
@@ -71,11 +72,17 @@ def _proof(report: ExportReport) -> list[tuple[str, str]]:
         ("labels that agree", f"{proof.labels_agree:.0%}"),
         ("largest difference of a number", f"{proof.largest:.2g} ({verdict}, {proof.precision})"),
         *([("found in", proof.worst)] if proof.worst else []),
+        *([("asked one by one", _alone(proof))] if proof.alone else []),
         *_speed(report),
         ("golden rows in the file", str(card.golden.rows if card.golden else 0)),
         ("baseline", "from the sample" if card.baseline else "none, as no --sample was given"),
         ("digest", report.digest[:12]),
     ]
+
+
+def _alone(proof: Proof) -> str:
+    more = f"; {proof.left_out:,} more such rows did not count" if proof.left_out else ""
+    return f"{proof.alone:,} rows, as rows beside them change the original's answers{more}"
 
 
 def _speed(report: ExportReport) -> list[tuple[str, str]]:

@@ -44,24 +44,31 @@ def refuse_untrusted(names: Iterable[tuple[str, str]], trust: Sequence[str], sou
     """
     unknown = [pair for pair in names if not is_allowed(*pair, trust)]
     if unknown:
-        raise untrusted(source, "import", [".".join(pair) for pair in unknown])
+        own = [f"{module}.{name}" for module, name in unknown if _is_own(module) and name.isidentifier()]
+        raise untrusted(source, "import", [".".join(pair) for pair in unknown], own)
 
 
-def untrusted(source: Source, verb: str, names: Sequence[str]) -> ModelRefused:
-    """The refusal of a file for what it would do to names."""
+def untrusted(source: Source, verb: str, names: Sequence[str], own: Sequence[str] = ()) -> ModelRefused:
+    """The refusal of a file for what it would do to names.
+
+    Args:
+        source: The file.
+        verb: What it would do.
+        names: The names.
+        own: Those of them that may be code of the user's own, and that --trust would let in.
+    """
     shown = ", ".join(f"'{_printable(name)}'" for name in names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     are = "which is no part" if len(names) == 1 else "which are no part"
     ran = "It was not run" if len(names) == 1 else "None of them was run"
     return ModelRefused(
         f"{source.name} would {verb} {shown}{more}, {are} of a model that mlship knows. {ran}.",
-        hint=_hint(source, names),
+        hint=_hint(source, names, own),
         code="untrusted",
     )
 
 
-def _hint(source: Source, names: Sequence[str]) -> str:
-    own = [name for name in names if _is_own(name)]
+def _hint(source: Source, names: Sequence[str], own: Sequence[str]) -> str:
     if any(name.startswith("__main__.") for name in own):
         return (
             "What a script or notebook defines cannot be found again: move it to a module, fit and save the model "
@@ -73,11 +80,11 @@ def _hint(source: Source, names: Sequence[str]) -> str:
     return "If you made this file, export a pipeline of scikit-learn's own steps. If not, do not load it."
 
 
-def _is_own(name: str) -> bool:
-    """Tell whether a name may be code of the user's own; nobody is told to trust one of Python's or of a library's."""
-    top = name.partition(".")[0]
+def _is_own(module: str) -> bool:
+    """Tell whether a module may be the user's own; nobody is told to trust one of Python's or of a library's."""
+    top = module.partition(".")[0]
     known = top in _KNOWN or (top in sys.stdlib_module_names and top != "__main__")
-    return "." in name and not known and all(part.isidentifier() for part in name.split("."))
+    return not known and all(part.isidentifier() for part in module.split("."))
 
 
 def _printable(name: str) -> str:

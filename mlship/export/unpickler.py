@@ -12,15 +12,19 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from sklearn.utils import Bunch
 
 from mlship.export.allowed import is_allowed, is_callable, true_module
-from mlship.export.sound import checked, is_sound_call, is_sound_dtype, is_sound_state
+from mlship.export.calls import is_bunch, is_sound_call
+from mlship.export.sound import checked, is_sound_dtype, is_sound_state
 
+_DICTS = (dict, OrderedDict, defaultdict, Bunch)
 _WRAPPER_STATE = {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 
 
@@ -52,6 +56,7 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         super().__init__("", stream, ensure_native_byte_order=True)
         self._trust = trust
         self._imported: dict[int, tuple[Any, str, str]] = {}  # by id; holding the object keeps its id its own
+        self._built: dict[int, Any] = {}  # what has its state, by id
 
     def find_class(self, module: str, name: str) -> Any:
         """Import a name that is in the list."""
@@ -72,14 +77,14 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         return name is not None and ".".join(name) in self._trust
 
     def _refuse(self, verb: str, thing: Any) -> NoReturn:
-        name = self._name_of(thing)
-        raise Forbidden(verb, ".".join(name) if name else type(thing).__name__)
+        name = self._name_of(thing) or (type(thing).__module__, type(thing).__qualname__)
+        raise Forbidden(verb, ".".join(name))
 
     def load_reduce(self) -> None:
         """Call a function or a class that may be called."""
         function, arguments = self.stack[-2:]
         name = self._name_of(function)
-        known = name is not None and is_callable(*name) and is_sound_call(name[1], arguments)
+        known = name is not None and is_callable(*name) and is_sound_call(*name, arguments)
         if not known and not self._is_trusted(function):
             self._refuse("call", function)
         NumpyUnpickler.dispatch[pickle.REDUCE[0]](self)
@@ -89,7 +94,7 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
     def load_newobj(self) -> None:
         """Make an object of a class, without arguments; a named tuple has its items as arguments."""
         kind, arguments = self.stack[-2:]
-        known = self._name_of(kind) is not None and isinstance(kind, type)
+        known = self._name_of(kind) is not None and isinstance(kind, type) and type(arguments) is tuple
         if not known or (arguments and not issubclass(kind, tuple) and not self._is_trusted(kind)):
             self._refuse("call", kind)
         NumpyUnpickler.dispatch[pickle.NEWOBJ[0]](self)
@@ -101,10 +106,14 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         NumpyUnpickler.dispatch[pickle.NEWOBJ_EX[0]](self)
 
     def load_build(self) -> None:
-        """Give an object its state; an array's bytes follow it in the file."""
+        """Give an object its state, once; an array's bytes follow it in the file.
+
+        What has a state may be in use: the memory of an array goes when it gets another.
+        """
         thing, state = self.stack[-2:]
-        if self._name_of(thing) is not None:
+        if self._name_of(thing) is not None or id(thing) in self._built:
             self._refuse("change", thing)
+        self._built[id(thing)] = thing
         if not is_sound_state(thing, state) and not self._is_trusted(type(thing)):
             self._refuse("change", thing)
         if isinstance(thing, NumpyArrayWrapper):
@@ -132,16 +141,24 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
         module, name = (self.readline()[:-1].decode("ascii", "replace") for _ in range(2))
         raise Forbidden("import", f"{module}.{name}")
 
-    def load_forbidden(self) -> NoReturn:
+    def persistent_load(self, _pid: Any) -> NoReturn:
+        """Refuse a thing that is to be found outside of the file."""
+        raise Forbidden("use", "persistent_load")
+
+    def _forbid(self, opcode: str) -> NoReturn:
         """Refuse an opcode that no fitted model needs and that calls, or changes, more than is looked at here."""
-        raise Forbidden("use", "an opcode that no model needs")
+        raise Forbidden("use", opcode)
 
     def _load_into(self, kind: type, opcode: bytes, at: int) -> None:
         """Put items into a container of Python's own; of anything else it would call a method."""
         thing = (self.metastack[-1] if at == 0 else self.stack)[-1 if at == 0 else at]
-        exact = isinstance(thing, dict) if kind is dict else type(thing) is kind
+        exact = type(thing) in _DICTS if kind is dict else type(thing) is kind
         if not exact and not self._is_trusted(type(thing)):
             self._refuse("change", thing)
+        if type(thing) is Bunch:  # whose items are its attributes
+            items = self.stack if at == 0 else self.stack[-2:]
+            if not is_bunch(dict(zip(items[::2], items[1::2], strict=False))):
+                self._refuse("change", thing)
         NumpyUnpickler.dispatch[opcode[0]](self)
 
     dispatch[pickle.REDUCE[0]] = load_reduce
@@ -149,8 +166,10 @@ class ModelUnpickler(NumpyUnpickler):  # type: ignore[misc]
     dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.INST[0]] = load_inst
-    for _opcode in (pickle.OBJ, pickle.EXT1, pickle.EXT2, pickle.EXT4):
-        dispatch[_opcode[0]] = load_forbidden
+    dispatch[pickle.OBJ[0]] = lambda self: self._forbid("OBJ")
+    dispatch[pickle.EXT1[0]] = lambda self: self._forbid("EXT1")
+    dispatch[pickle.EXT2[0]] = lambda self: self._forbid("EXT2")
+    dispatch[pickle.EXT4[0]] = lambda self: self._forbid("EXT4")
     dispatch[pickle.APPEND[0]] = lambda self: self._load_into(list, pickle.APPEND, -2)
     dispatch[pickle.APPENDS[0]] = lambda self: self._load_into(list, pickle.APPENDS, 0)
     dispatch[pickle.ADDITEMS[0]] = lambda self: self._load_into(set, pickle.ADDITEMS, 0)

@@ -55,6 +55,8 @@ class Proof:
         precision: Arithmetic of the graph, `float64` or `float32`.
         rung: Which way of converting passed: `exact` within 1e-12, `tolerance` within the user's bound.
         worst: Output column and kind of rows in which `largest` was found, or None when nothing differed.
+        alone: Rows of these that the original was asked for one by one, as rows beside them change its answer.
+        left_out: Rows that were made for the proof and did not count, being too many to be asked for one by one.
     """
 
     rows: dict[str, int]
@@ -64,6 +66,8 @@ class Proof:
     precision: str
     rung: str
     worst: str | None = None
+    alone: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

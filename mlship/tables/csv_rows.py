@@ -14,6 +14,7 @@ from mlship.model.values.codes import CellError, Code, Coerced
 from mlship.tables import records
 from mlship.tables.contract import Wanted
 from mlship.tables.dialect import Dialect
+from mlship.tables.outputs import framed
 from mlship.tables.texts import read_frame
 
 
@@ -78,7 +79,7 @@ class CsvRows:
     def kept(self, accepted: NDArray[np.bool_]) -> pl.DataFrame:
         """Return the kept columns as texts, of the accepted rows."""
         columns = self._wanted.keep
-        frame = pl.DataFrame([self._frame.get_column(name) for name in columns])
+        frame = framed([self._frame.get_column(name) for name in columns])
         return frame if accepted.all() or not columns else frame.filter(pl.Series(accepted))
 
     def byte(self, row: int) -> int | None:
@@ -105,4 +106,4 @@ def _with_points(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
             )
             series = texts.to_series().alias(series.name)  # noqa: PLW2901
         columns.append(series)
-    return pl.DataFrame(columns)
+    return framed(columns)

@@ -15,10 +15,11 @@ from mlship.model.signature import Signature
 from mlship.tables import records
 from mlship.tables.contract import Wanted
 from mlship.tables.dialect import Dialect
+from mlship.tables.outputs import framed
 from mlship.tables.texts import NUMBERS, numeric_tokens
 
 NO_SIGNATURE = Signature((), (), ())
-_EXACT = 2.0**53
+_INEXACT = 2.0**53  # which the integer after it is read as too
 
 
 class Typed:
@@ -75,6 +76,8 @@ class Typed:
             return None
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return None
+        if self._dialect.decimal_comma and b"." in data:  # with which Polars takes a number too
+            return None
         codes = np.frombuffer(data, dtype=np.uint8)
         rows = int(np.count_nonzero(codes == records.NEWLINE))
         fields = int(np.count_nonzero(codes == self._dialect.separator))
@@ -121,9 +124,7 @@ class Typed:
         others = self._read(data, ({}, texts), ())
         if others is None or others.height != frame.height:
             return None
-        return pl.DataFrame(
-            [*(frame.get_column(name) for name in numbers), *(others.get_column(name) for name in texts)]
-        )
+        return framed([*map(frame.get_column, numbers), *map(others.get_column, texts)])
 
     def _certain(self, data: bytes, frame: pl.DataFrame, numbers: dict[str, str]) -> bool:
         """Whether the numbers are what their texts say."""
@@ -147,7 +148,7 @@ class Typed:
 def _holds(values: NDArray[np.float64], dtype: str) -> bool:
     """Whether a dtype holds all of the numbers, integers exactly."""
     if dtype == "int64":
-        return bool((np.abs(values) <= _EXACT).all()) and bool((values == np.rint(values)).all())
+        return bool((np.abs(values) < _INEXACT).all()) and bool((values == np.rint(values)).all())
     if dtype == "float32":
         with np.errstate(over="ignore"):
             return bool(np.isfinite(values.astype(np.float32)).all())

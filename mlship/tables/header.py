@@ -61,10 +61,7 @@ def read_header(cutter: Cutter, name: str, told: Told) -> Header:
     """
     encoding = _recoded(cutter, name, told)
     dialect = Dialect(quote='"' if told.quote is None else told.quote, encoding=encoding, header=told.names is None)
-    raw, end = _first_record(cutter, name, dialect)
-    text = _decoded(raw, name)
-    dialect = replace(dialect, delimiter=told.delimiter or _delimiter(text, told, dialect))
-    found = tuple(_fields(text, dialect))
+    found, end, dialect = _names(cutter, name, told, dialect)
     columns = found if told.names is None else told.names
     if len(found) != len(columns):
         raise InputRefused(
@@ -153,21 +150,43 @@ def _decoded(raw: bytes, name: str) -> str:
     return text
 
 
-def _delimiter(text: str, told: Told, dialect: Dialect) -> str:
-    """The delimiter by which most of the columns that are sought are found; a comma where none is better."""
-    if told.names is not None:
-        wanted = len(told.names)
-        return next((d for d in _DELIMITERS if len(_fields(text, replace(dialect, delimiter=d))) == wanted), ",")
-    counts = {d: len(told.sought & set(_fields(text, replace(dialect, delimiter=d)))) for d in _DELIMITERS}
-    return max(counts, key=lambda delimiter: counts[delimiter])
+def _names(cutter: Cutter, name: str, told: Told, dialect: Dialect) -> tuple[tuple[str, ...], int, Dialect]:
+    """The first record's fields and how many bytes end with it, by the delimiter that finds most of what is sought.
+
+    Where the first record ends depends on the delimiter too: a quote opens a field only right after one.
+    """
+    best: tuple[int, tuple[str, ...], int, Dialect] | None = None
+    refused: InputRefused | None = None
+    for delimiter in (told.delimiter,) if told.delimiter else _DELIMITERS:
+        so = replace(dialect, delimiter=delimiter)
+        try:
+            raw, end = _first_record(cutter, name, so)
+            fields = _fields(_decoded(raw, name), name, so)
+        except InputRefused as error:
+            refused = refused or error
+            continue
+        found = len(fields) == len(told.names) if told.names is not None else len(told.sought & set(fields))
+        if best is None or found > best[0]:
+            best = int(found), fields, end, so
+    if refused is not None and (best is None or not best[0]):
+        raise refused
+    assert best is not None
+    return best[1:]
 
 
-def _fields(text: str, dialect: Dialect) -> list[str]:
+def _fields(text: str, name: str, dialect: Dialect) -> tuple[str, ...]:
     if not text:
-        return [""]
+        return ("",)
     if not dialect.quote:
-        return text.split(dialect.delimiter)
-    return next(csv.reader((text,), delimiter=dialect.delimiter, quotechar=dialect.quote), [""])
+        return tuple(text.split(dialect.delimiter))
+    try:
+        return tuple(next(csv.reader((text,), delimiter=dialect.delimiter, quotechar=dialect.quote), [""]))
+    except csv.Error:
+        raise InputRefused(
+            f"'{name}' has text after a closing quote in its header.",
+            hint="Check the quotes in the first line.",
+            code="unclosed_quote",
+        ) from None
 
 
 def _check_names(columns: tuple[str, ...], name: str) -> None:

@@ -37,19 +37,19 @@ def column(name: str, values: Sequence[Any], raw: Callable[[int], str]) -> pl.Se
             and lists may lie too deep to be written again.
     """
     kinds = set(map(type, values)) - {type(None)}
-    typed = _typed(name, values, kinds.pop()) if len(kinds) == 1 else None
+    typed = _typed(values, kinds.pop()) if len(kinds) == 1 else None
     if typed is None:
-        return _marked(pl.Series(name, _mixed(values, raw), dtype=pl.String))
-    return _marked(_texts(typed))
+        return _marked(name, pl.Series(_mixed(values, raw), dtype=pl.String))
+    return _marked(name, _texts(typed))
 
 
-def _typed(name: str, values: Sequence[Any], kind: type) -> pl.Series | None:
+def _typed(values: Sequence[Any], kind: type) -> pl.Series | None:
     """Values of one kind as a column, or None where some may be more than they seem."""
     dtype = _SIMPLE.get(kind)
     if dtype is None:
         return None
     try:
-        series = pl.Series(name, values, dtype=dtype)
+        series = pl.Series(values, dtype=dtype)  # a name may be a pattern to what looks at it
     except (OverflowError, TypeError, pl.exceptions.PolarsError):  # an integer past 63 bits
         return None
     return None if kind is float and (series.abs() >= _HUGE).any() else series
@@ -59,7 +59,7 @@ def _texts(series: pl.Series) -> pl.Series:
     """The JSON texts of a column, null staying null."""
     frame = pl.DataFrame([series.alias("0")])
     texts = frame.select(pl.when(pl.col("0").is_not_null()).then(_expression(pl.col("0"), series.dtype)))
-    return texts.to_series().alias(series.name)
+    return texts.to_series()
 
 
 def _mixed(values: Sequence[Any], raw: Callable[[int], str]) -> list[str | None]:
@@ -77,8 +77,8 @@ def _mixed(values: Sequence[Any], raw: Callable[[int], str]) -> list[str | None]
     return texts
 
 
-def _marked(texts: pl.Series) -> pl.Series:
-    return pl.DataFrame([texts.alias(_FIELD)]).to_struct(texts.name)
+def _marked(name: str, texts: pl.Series) -> pl.Series:
+    return pl.DataFrame([texts.alias(_FIELD)]).to_struct(name)
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

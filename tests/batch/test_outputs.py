@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlship import __version__
 from mlship.files import file_digest
 from tests.batch.conftest import Batch
 from tests.batch.models import town_model
@@ -37,16 +37,17 @@ def test_the_record_says_what_was_done(batch: Batch, folder: Path) -> None:
     (folder / "in.csv").write_text(BAD)
     outcome = batch("in.csv", "-o", "out.csv", "--keep", "city", "--null", "-", "--json")
     record = json.loads((folder / ".out.csv.mlship/record.json").read_text())
-    assert record == {
-        "record": 1,
-        "model": outcome.data["model"],
-        "input": {"path": "in.csv", "size": len(BAD), "sha256": hashlib.sha256(BAD.encode()).hexdigest()},
-        "options": {"format": "csv", "keep": ["city"], "null": ["-"]},
-        "rows": {"in": 3, "out": 2, "rejected": 1},
-        "rejects": {"not_a_number": 1},
-        "output_sha256": file_digest(folder / "out.csv"),
-        "replaced_sha256": None,
-    }
+    assert set(record) == {"job", "report", "outputs", "rejects_file", "output_sha256", "replaced_sha256"}
+    job, report = record["job"], record["report"]
+    assert job["model"] == outcome.data["model"]["digest"]
+    assert job["input"] == [["in.csv", len(BAD)]]
+    assert (job["options"]["format"], job["options"]["keep"], job["options"]["null"]) == ("csv", ["city"], ["-"])
+    assert job["version"]["mlship"] == __version__
+    assert (report["rows"], report["rejects"]) == ({"in": 3, "out": 2, "rejected": 1}, {"not_a_number": 1})
+    assert report["model"] == outcome.data["model"]
+    assert (record["outputs"], record["rejects_file"]) == (["out.csv"], "out.rejects.ndjson")
+    assert record["output_sha256"] == file_digest(folder / "out.csv") == outcome.data["digests"]["out.csv"]
+    assert record["replaced_sha256"] is None
     assert leftovers(folder) == {"lock", "record.json"}
 
 
@@ -104,9 +105,10 @@ def test_past_the_limit_the_earlier_output_stays(batch: Batch, folder: Path, sco
     (folder / "in.csv").write_text(BAD)
     assert batch("in.csv", "-o", "out.csv", "--max-rejects", "0").code == 3
     assert scored.read_bytes() == before
-    assert leftovers(folder) == {"lock", "record.json"}
+    assert leftovers(folder) == {"lock", "record.json", "journal", "output.csv", "rejects.ndjson"}
     assert (folder / "out.rejects.ndjson").exists()
     assert batch("in.csv", "-o", "out.csv", "--max-rejects", "1").code == 0
+    assert leftovers(folder) == {"lock", "record.json"}
     assert scored.read_bytes() == before
     assert (folder / "out.rejects.ndjson").exists()
 
@@ -149,6 +151,17 @@ def test_a_place_that_cannot_be_written_is_told_before_scoring(
     assert outcome.code == 6
     assert said in outcome.stderr
     assert outcome.data["rows"] == {"in": 0, "out": 0, "rejected": 0}
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out/", "-"])
+def test_a_place_for_rejects_that_is_not_there_is_told_before_scoring(batch: Batch, folder: Path, output: str) -> None:
+    """The folder of --rejects is looked at before any row is read, also where no row is rejected."""
+    (folder / "in.csv").write_text(GOOD)
+    outcome = batch("in.csv", "-o", output, "--rejects", "absent/bad.ndjson")
+    assert outcome.code == 6
+    assert "'absent/bad.ndjson' cannot be written: there is no folder 'absent'" in outcome.stderr
+    assert outcome.stdout == ""
+    assert not (folder / "out.csv").exists()
 
 
 def test_a_symbolic_link_is_replaced_and_not_written_through(batch: Batch, folder: Path) -> None:
@@ -209,6 +222,6 @@ def test_quiet_prints_nothing_and_json_only_its_object(batch: Batch, folder: Pat
     outcome = batch("in.csv", "--json")
     assert outcome.stdout.count("\n") == 1
     assert outcome.data["status"] == "done"
-    said = batch("in.csv", "-m", "town.onnx").stderr
+    said = batch("in.csv", "-m", "town.onnx", "--restart").stderr
     assert said.startswith("'in.csv': 2 rows in, 2 out, 0 rejected, in 0.")
     assert said.endswith("Output: 'in.scored.csv'")

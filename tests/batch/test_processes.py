@@ -48,11 +48,9 @@ def wait_for(there: Callable[[], bool]) -> None:
 
 
 def partial(folder: Path, suffix: str) -> Callable[[], bool]:
-    """Return a function that tells whether rows have been written to the partial output."""
-    work = folder / f".in.scored{suffix}.mlship"
-    if suffix == ".parquet":
-        return (work / "output.parquet.parts" / "00000005.arrow").exists
-    return lambda: (work / "output.csv").exists() and (work / "output.csv").stat().st_size > 0
+    """Return a function that tells whether the journal knows some chunks of the partial output."""
+    journal = folder / f".in.scored{suffix}.mlship" / "journal"
+    return lambda: journal.exists() and journal.read_bytes().count(b"\n") > 3
 
 
 @contextlib.contextmanager
@@ -69,7 +67,7 @@ def running(folder: Path, suffix: str = ".csv", **options: Any) -> Iterator[subp
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_kill_leaves_no_output_and_the_next_run_starts_over(batch: Batch, slow: Path, suffix: str) -> None:
+def test_kill_leaves_no_output_and_the_next_run_goes_on(batch: Batch, slow: Path, suffix: str) -> None:
     """After kill -9 at random moments nothing has the final name, and the next run gives the undisturbed bytes."""
     dice = random.Random(3)  # noqa: S311 - the same every time
     folder = slow.parent
@@ -81,10 +79,12 @@ def test_kill_leaves_no_output_and_the_next_run_starts_over(batch: Batch, slow: 
             process.wait()
             assert not output.exists()
             assert partial(folder, suffix)()
-    assert batch("in.csv", "--format", suffix[1:]).code == 0
+    outcome = batch("in.csv", "--format", suffix[1:], "--chunk-size", "1")
+    assert outcome.code == 0
+    assert "Going on after" in outcome.stderr
     disturbed = output.read_bytes()
     assert {path.name for path in (folder / f".in.scored{suffix}.mlship").iterdir()} == {"lock", "record.json"}
-    assert batch("in.csv", "-o", f"undisturbed{suffix}").code == 0
+    assert batch("in.csv", "-o", f"undisturbed{suffix}", "--chunk-size", "1").code == 0
     assert disturbed == (folder / f"undisturbed{suffix}").read_bytes()
 
 
@@ -111,7 +111,7 @@ def test_a_second_run_is_turned_away_at_once(batch: Batch, slow: Path) -> None:
         took = []
         for _ in range(3):  # the best of three, for machines that are busy otherwise
             began = time.monotonic()
-            outcome = batch("in.csv", "--json")
+            outcome = batch("in.csv", "--chunk-size", "1", "--json")
             took.append(time.monotonic() - began)
             assert outcome.code == 7
             assert outcome.data["error"]["code"] == "locked"
@@ -138,28 +138,39 @@ def test_a_signal_stops_at_the_next_chunk(slow: Path, signum: signal.Signals, co
     assert f"Stopped by {signum.name}; no output was written." in stderr
     assert "Traceback" not in stderr
     assert not (folder / "in.scored.csv").exists()
-    assert {path.name for path in (folder / ".in.scored.csv.mlship").iterdir()} == {"lock"}
+    left = {path.name for path in (folder / ".in.scored.csv.mlship").iterdir()}
+    assert left == {"lock", "journal", "output.csv", "rejects.ndjson"}
+    process = start(folder, "--chunk-size", "1", "--json")
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert f"Going on after {data['rows']['in']:,} rows" in stderr
+    assert json.loads(stdout)["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("room", [0, 5000, 60_000])
-def test_a_full_disk_is_exit_6(folder: Path, suffix: str, room: int) -> None:
-    """Where the system takes no more bytes, the run ends with exit 6 and leaves no output."""
+def test_a_full_disk_is_exit_6(batch: Batch, folder: Path, suffix: str, room: int) -> None:
+    """Where the system takes no more bytes the run ends with exit 6 and no output; given room, it goes on."""
     rows = "".join(f"{row}.{row:09d},{row * 7919},Porto\n" for row in range(20_000))
     (folder / "in.csv").write_text("my age,income,city\n" + rows)
 
     def no_room() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    process = start(folder, "--format", suffix[1:], "--chunk-size", "4KiB", "--json", preexec_fn=no_room)
+    options = ("--format", suffix[1:], "--chunk-size", "4KiB")
+    process = start(folder, *options, "--json", preexec_fn=no_room)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 6, stderr
     data = json.loads(stdout)
     assert data["error"]["code"] == "output_failed"
     assert f"'in.scored{suffix}' could not be written" in data["error"]["message"]
     assert "Traceback" not in stderr
-    assert not (folder / f"in.scored{suffix}").exists()
-    assert {path.name for path in (folder / f".in.scored{suffix}.mlship").iterdir()} == {"lock"}
+    output = folder / f"in.scored{suffix}"
+    assert not output.exists()
+    assert batch("in.csv", *options).code == 0
+    assert batch("in.csv", *options, "-o", f"undisturbed{suffix}").code == 0
+    assert output.read_bytes() == (folder / f"undisturbed{suffix}").read_bytes()
+    assert {path.name for path in (folder / f".{output.name}.mlship").iterdir()} == {"lock", "record.json"}
 
 
 def append(path: Path) -> None:

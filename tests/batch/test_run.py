@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from mlship.batch.inputs import find_inputs
 from mlship.batch.job import BatchJob
-from mlship.batch.plan import plan
+from mlship.batch.prepare import prepare
 from mlship.batch.run import run
 from mlship.batch.stop import Stop
 from mlship.model.session import SessionSpec, open_session
-from mlship.tables.csv import CsvRows
+from mlship.model.values.codes import Coerced
+from mlship.tables.csv_rows import CsvRows
 from tests.batch.conftest import Batch
 from tests.batch.models import town_model
 
@@ -26,13 +28,14 @@ def test_progress_reaches_the_whole(folder: Path) -> None:
     """After each chunk the bytes done, rows read and rows rejected are told, up to the file's size."""
     (folder / "in.csv").write_text(DATA)
     session = open_session(SessionSpec(folder / "town.onnx"))
-    planned = plan(BatchJob(folder / "in.csv", chunk_size=30), folder / "town.onnx", session.signature)
+    (given,) = find_inputs([str(folder / "in.csv")], None)
+    setting = prepare(BatchJob((given,), chunk_size=30), folder / "town.onnx", session, print)
     told: list[tuple[int, int, int]] = []
-    report = run(planned, session, lambda *numbers: told.append(numbers), Stop())
+    report = run(setting, lambda *numbers: told.append(numbers), (Stop(),))
     assert told == sorted(told)
     assert len(told) > 2
     assert told[-1] == (len(DATA), 9, 3)
-    assert planned.source.total == len(DATA)
+    assert report.outputs == (str(folder / "in.scored.csv"),)
     assert (report.tally.read, report.tally.written, report.tally.rejected) == (9, 6, 3)
 
 
@@ -41,11 +44,17 @@ def test_rows_that_do_not_add_up_are_a_bug_and_publish_nothing(
 ) -> None:
     """A row lost on the way is noticed in its chunk: exit 1, and no output."""
     (folder / "in.csv").write_text(DATA)
-    count = vars(CsvRows)["count"].fget
-    monkeypatch.setattr(CsvRows, "count", property(lambda rows: count(rows) + 1))
+    coerced = CsvRows.coerced
+
+    def one_less(rows: CsvRows) -> Coerced:
+        found = coerced(rows)
+        columns = {name: values[:-1] for name, values in found.columns.items()}
+        return Coerced(found.rows - 1, columns, found.errors)
+
+    monkeypatch.setattr(CsvRows, "coerced", one_less)
     outcome = batch("in.csv", "--json")
     assert outcome.code == 1
-    assert "Rows do not add up in chunk 0: 10 in, 6 out, 3 rejected." in outcome.stderr
+    assert "Rows do not add up in chunk 0: 9 in, 5 out, 3 rejected." in outcome.stderr
     assert outcome.data["error"]["code"] == "bug"
     assert not (folder / "in.scored.csv").exists()
 

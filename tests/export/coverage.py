@@ -14,7 +14,7 @@ import pytest
 
 from mlship.cli.main import run
 from tests.export.held import Data
-from tests.export.judging import assert_equal, opened, save
+from tests.export.judging import assert_equal, save, within_limits
 from tests.export.recipes import fitted, recipe_of, scored_estimators
 
 WITHIN = 1e-9
@@ -38,12 +38,6 @@ def hard(data: Data) -> Any:
     ties = (train[:_HARD] + train[1 : _HARD + 1]) / 2
     rounded = np.round(fresh[:_HARD].astype(float), 1)
     return np.vstack([fresh, train[:_HARD], ties, rounded, fresh[:3] * 1e4, np.zeros_like(fresh[:1])])
-
-
-def within_limits(folder: Path, rows: Any) -> Any:
-    """The rows that lie within the magnitudes that the signature accepts."""
-    limits = [column.limit if column.limit is not None else np.inf for column in opened(folder).signature.inputs]
-    return rows[(np.abs(rows) <= np.array(limits)).all(axis=1)]
 
 
 def outcome(name: str, folder: Path) -> str:

@@ -45,6 +45,12 @@ def opened(folder: Path) -> Session:
     return open_session(SessionSpec(folder / "model.onnx"))
 
 
+def within_limits(folder: Path, rows: Any) -> Any:
+    """The rows of an array that lie within the magnitudes that the signature accepts."""
+    limits = [column.limit if column.limit is not None else np.inf for column in opened(folder).signature.inputs]
+    return rows[(np.abs(rows) <= np.array(limits)).all(axis=1)]
+
+
 def assert_never_wrong(folder: Path, model: Any, rows: Any) -> bool:
     """Export a model: either it equals the original on the rows, or it is refused with exit 5 and no file.
 

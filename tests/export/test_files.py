@@ -64,6 +64,7 @@ LOOKS: dict[str, Callable[[], bytes]] = {
     "a program": lambda: b"\x7fELF\x02\x01\x01" + bytes(99),
     "a PDF document": lambda: b"%PDF-1.7\n",
     "an HDF5 file": lambda: b"\x89HDF\r\n\x1a\n",
+    "an lz4 archive": lambda: b"\x04\x22\x4d\x18" + bytes(9),
     "a zstd archive": lambda: b"\x28\xb5\x2f\xfd" + bytes(9),
     "a JSON document": lambda: b'{"model": {"attributes": {}}}',
     "a text file": lambda: b"BZh is how some text begins, as x^2 does\n",
@@ -80,12 +81,14 @@ def test_what_it_looks_like(folder: Path, look: str, capsys: pytest.CaptureFixtu
 
 
 def test_an_artifact_is_no_model_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An ONNX file given for a pickle ends with exit 4."""
+    """An ONNX file given for a pickle ends with exit 4, is called by its name, and the hint says what it is for."""
     assert export(folder, tree()) == 0
 
-    code, error = refused("model.onnx", capsys)
-    assert code == 4
-    assert error.startswith("'model.onnx' cannot be read as a pickle")
+    capsys.readouterr()
+    assert run(["export", "model.onnx", "-o", "out.onnx"]) == 4
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: 'model.onnx' is not a model file: it looks like an ONNX model")
+    assert hint == "hint: Score with it: mlship batch FILE -m model.onnx"
 
 
 @pytest.mark.parametrize(("name", "code"), [("none.pkl", 2), (".", 2), ("pipe", 4), ("/dev/zero", 4), ("/dev/null", 4)])
@@ -130,6 +133,30 @@ def test_what_is_no_fitted_estimator(folder: Path, thing: Any, text: str, capsys
     save(folder, thing)
 
     assert refused("model.pkl", capsys) == (4, f"'model.pkl' {text}")
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [("m.json", "XGBoost"), ("m.ubj", "XGBoost"), ("m.cbm", "CatBoost"), ("m.txt", "LightGBM"), ("m.pkl", "pickle")],
+)
+def test_what_a_suffix_should_hold(folder: Path, name: str, library: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is none of what its suffix says is told what it should hold: exit 4."""
+    (folder / name).write_text("nothing of the kind", encoding="utf-8")
+
+    code, error = refused(name, capsys)
+    assert code == 4
+    assert library in error.partition("expected a")[2]
+
+
+def test_a_booster_in_a_pickle(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A booster alone says nothing of its classes: the hint is what its library writes, or its estimator."""
+    xgboost = pytest.importorskip("xgboost")
+    save(folder, xgboost.XGBRegressor(n_estimators=2).fit(ROWS[NUMBERS], KINDS).get_booster())
+
+    assert run(["export", "model.pkl"]) == 4
+    told = capsys.readouterr().err
+    assert "holds an object of type Booster, not a fitted estimator." in told
+    assert "save_model" in told
 
 
 def test_a_step_of_another_version(

@@ -90,33 +90,34 @@ def _boxed(thing: Any) -> Any:
     return box
 
 
-def attacks(marker: str) -> dict[str, bytes]:
-    """Return hostile files, each of which would make a file named `marker`."""
+def attacks(marker: str) -> dict[str, tuple[bytes, str]]:
+    """Return hostile files, each of which would make a file named `marker`, and what has to be named of it."""
     touch = f"open({marker!r}, 'w')"
     system = f"touch {marker}"
+    hostile, named = Call(os.system, system), f"{os.system.__module__}.system"
     return {
-        **{f"protocol {number}": pickle.dumps(Call(os.system, system), number) for number in range(6)},
-        "eval": pickle.dumps(Call(eval, touch)),
-        "exec": pickle.dumps(Call(exec, touch)),
-        "open": pickle.dumps(Call(open, marker, "w")),
-        "getattr": pickle.dumps(Call(getattr, Call(__import__, "os"), "system")),
-        "import": pickle.dumps(Call(__import__, "os")),
-        "dotted": _stack_global("joblib.numpy_pickle", "os.system", system),
-        "dotted sklearn": _stack_global("sklearn.base", "os.system", system),
-        "runstring": _stack_global("numpy.testing._private.utils", "runstring", touch),
-        "locate": _stack_global("pydoc", "locate", "os.system"),
-        "joblib load": _stack_global("joblib", "load", "elsewhere.pkl"),
-        "numpy load": _stack_global("numpy", "load", "elsewhere.npy"),
-        "pandas": _stack_global("pandas", "read_pickle", "elsewhere.pkl"),
-        "runpy": _stack_global("runpy", "run_path", "elsewhere.py"),
-        "subprocess": _stack_global("subprocess", "getoutput", system),
-        "compressed": packed(Call(os.system, system), compress=3),
-        "after an array": packed([np.zeros(10_000), Call(os.system, system)]),
-        "in an array of objects": packed(_boxed(Call(os.system, system))),
-        "in an array of objects in a pickle": pickle.dumps(_boxed(Call(os.system, system))),
-        "in a model": pickle.dumps([fitted(), Call(os.system, system)]),
-        "extension": pickle.PROTO + b"\x02" + pickle.EXT1 + b"\x01" + pickle.STOP,
-        "instance": b"(S'" + system.encode() + b"'\nios\nsystem\n.",
+        **{f"protocol {number}": (pickle.dumps(hostile, number), named) for number in range(6)},
+        "eval": (pickle.dumps(Call(eval, touch)), "builtins.eval"),
+        "exec": (pickle.dumps(Call(exec, touch)), "builtins.exec"),
+        "open": (pickle.dumps(Call(open, marker, "w")), "open"),
+        "getattr": (pickle.dumps(Call(getattr, Call(__import__, "os"), "system")), "builtins.getattr"),
+        "import": (pickle.dumps(Call(__import__, "os")), "builtins.__import__"),
+        "dotted": (_stack_global("joblib.numpy_pickle", "os.system", system), "joblib.numpy_pickle.os.system"),
+        "dotted sklearn": (_stack_global("sklearn.base", "os.system", system), "sklearn.base.os.system"),
+        "runstring": (_stack_global("numpy.testing._private.utils", "runstring", touch), "utils.runstring"),
+        "locate": (_stack_global("pydoc", "locate", "os.system"), "pydoc.locate"),
+        "joblib load": (_stack_global("joblib", "load", "elsewhere.pkl"), "joblib.load"),
+        "numpy load": (_stack_global("numpy", "load", "elsewhere.npy"), "numpy.load"),
+        "pandas": (_stack_global("pandas", "read_pickle", "elsewhere.pkl"), "pandas.read_pickle"),
+        "runpy": (_stack_global("runpy", "run_path", "elsewhere.py"), "runpy.run_path"),
+        "subprocess": (_stack_global("subprocess", "getoutput", system), "subprocess.getoutput"),
+        "compressed": (packed(hostile, compress=3), named),
+        "after an array": (packed([np.zeros(10_000), hostile]), named),
+        "in an array of objects": (packed(_boxed(hostile)), named),
+        "in an array of objects in a pickle": (pickle.dumps(_boxed(hostile)), named),
+        "in a model": (pickle.dumps([fitted(), hostile]), named),
+        "extension": (pickle.PROTO + b"\x02" + pickle.EXT1 + b"\x01" + pickle.STOP, "copyreg.extension 1"),
+        "instance": (b"(S'" + system.encode() + b"'\nios\nsystem\n.", "os.system"),
     }
 
 
@@ -124,21 +125,23 @@ def attacks(marker: str) -> dict[str, bytes]:
 def test_a_hostile_file_runs_nothing(
     tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that would call what no model needs ends with exit 4, and nothing of it has been done."""
+    """A file that would call what no model needs ends with exit 4 and its name, and nothing of it has been done."""
     monkeypatch.chdir(tmp_path)
     marker = tmp_path / "marker"
-    (tmp_path / "model.pkl").write_bytes(attacks(str(marker))[shape])
+    content, named = attacks(str(marker))[shape]
+    (tmp_path / "model.pkl").write_bytes(content)
 
     assert run(["export", "model.pkl"]) == 4
-    assert not marker.exists()
-    assert not (tmp_path / "model.onnx").exists()
-    assert "Traceback" not in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[0]
+    assert error.startswith("error: 'model.pkl' would import ")
+    assert f"{named}'" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pkl"]
 
 
 def test_the_attacks_are_real(tmp_path: Path) -> None:
     """Opened by Python's own unpickler, a hostile file of these does what it says."""
     marker = tmp_path / "marker"
-    pickle.loads(attacks(str(marker))["protocol 2"])  # to see that it works
+    pickle.loads(attacks(str(marker))["protocol 2"][0])  # to see that it works
 
     assert marker.exists()
 

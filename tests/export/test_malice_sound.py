@@ -49,10 +49,10 @@ def _misshaped() -> Any:
 
 
 SHAPES: dict[str, tuple[Callable[[], Any], str]] = {
-    "text of a distribution": (_distribution, "change 'uniform_gen'"),
-    "shapes of a distribution": (_misshaped, "change 'uniform_gen'"),
+    "text of a distribution": (_distribution, "change 'scipy.stats._continuous_distns.uniform_gen'"),
+    "shapes of a distribution": (_misshaped, "change 'scipy.stats._continuous_distns.uniform_gen'"),
     "partial of another": (lambda: Call(functools.partial, pd.DataFrame), "call 'functools.partial'"),
-    "partial changed": (_Partial, "change 'partial'"),
+    "partial changed": (_Partial, "change 'functools.partial'"),
     "index of another class": (
         lambda: Call(pd.core.indexes.base._new_Index, LogisticRegression, {}),
         "call 'pandas.core.indexes.base._new_Index'",

@@ -108,11 +108,11 @@ def test_it_reads_as_a_file_does(bucket: str, size: int, steps: list[tuple[str, 
 def test_it_tells_name_size_and_state(bucket: str) -> None:
     """Size and etag tell another version from the one that was opened."""
     place = parse(f"{bucket}/a")
-    etag = objects.put(place, b"0123")
+    stamp = objects.put(place, b"0123")
     source = ObjectInput(f"{bucket}/a")
 
     assert (source.name, source.size, source.seekable) == (f"{bucket}/a", 4, True)
-    assert source.state() == {"size": 4, "etag": etag}
+    assert source.state() == {"size": 4, "etag": stamp.e_tag}
     assert not source.changed()
     objects.put(place, b"4567")
     assert source.changed()

@@ -21,6 +21,7 @@ from mlship.objects import (
     Location,
     ObjectChanged,
     ObjectThere,
+    Stamp,
     get_if_there,
     head,
     put,
@@ -54,7 +55,7 @@ class Claim:
         self._lease = lease
         self._owner = secrets.token_hex(8)
         self._turn = 0
-        self._etag: str | None = None
+        self._stamp = Stamp(None, None)
         self._renewed = 0.0
         self._lost = False
         self._guard = threading.Lock()
@@ -102,7 +103,7 @@ class Claim:
                     break
                 started = _now()
                 try:
-                    self._etag = put_over(self._place, self._body(self._owner), self._etag)
+                    self._stamp = put_over(self._place, self._body(self._owner), self._stamp)
                 except ObjectChanged:
                     # A request whose answer got lost has renewed it; or else it is another's.
                     self._adopt()
@@ -121,7 +122,7 @@ class Claim:
         if there is None or _read(there[0]).get("owner") != self._owner:
             self._lost = True
         else:
-            self._etag = there[1].etag
+            self._stamp = there[1].stamp
 
     def _take(self) -> None:
         self._lost = False
@@ -130,9 +131,9 @@ class Claim:
             there = get_if_there(self._place)
             try:
                 if there is None:
-                    self._etag = put_new(self._place, self._body(self._owner))
+                    self._stamp = put_new(self._place, self._body(self._owner))
                 elif self._may_take(_read(there[0]), there[1]):
-                    self._etag = put_over(self._place, self._body(self._owner), there[1].etag)
+                    self._stamp = put_over(self._place, self._body(self._owner), there[1].stamp)
                 else:
                     break
             except (ObjectThere, ObjectChanged):
@@ -141,7 +142,7 @@ class Claim:
             return
         raise OutputLocked(
             f"Another run of mlship is writing '{self._what}'.",
-            hint=f"Wait for it to end, or write elsewhere with -o. After a kill it is free within {self._lease:g} s.",
+            hint=f"Wait for it to end, or write elsewhere with -o. After a kill it is free in about {self._lease:g} s.",
         )
 
     def _may_take(self, holder: dict[str, Any], found: Found) -> bool:
@@ -166,7 +167,7 @@ class Claim:
         if self._lost:
             return
         with contextlib.suppress(OutputFailed):  # it expires by itself
-            put_over(self._place, self._body(None), self._etag)
+            put_over(self._place, self._body(None), self._stamp)
 
     def _body(self, owner: str | None) -> bytes:
         self._turn += 1  # no two claims are the same bytes, or conditions could not tell them apart

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Done:
         number: Its place among that file's chunks, from 0; with `input` it names a part, whoever scores it.
         start: Where it begins there; see `tables.contract.Chunk`.
         stop: Where the next one begins.
-        content: sha256 of its bytes in the input; empty where rows were read without them.
+        content: Digest of its bytes in the input and of the input's columns; empty where rows were read without them.
         rows: How many rows it has.
         written: How many of them were scored.
         rejected: How many were rejected.
@@ -118,14 +118,15 @@ class Output(Protocol):
         """
         ...
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:
+    def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool]) -> list[Done]:
         """Return the chunks of an unfinished run of this very job that are whole, as a prefix; drop all else.
 
         Every byte of theirs is looked at: a chunk whose digest is not the journal's ends the prefix.
 
         Args:
-            job: As for `check`.
+            job: As for `check`. Where only its `times` are others than before, inputs may hold what they held.
             restart: Whether to drop them all.
+            same: Tells whether a chunk's input holds what it held; asked where times are others.
         """
         ...
 

@@ -27,6 +27,7 @@ from mlship.batch.outputs.work import (
     WorkFolder,
     check_rejects,
     copy_published,
+    has_rejects,
     publish_rejects,
     system_errors,
     truncate,
@@ -94,6 +95,8 @@ class FileOutput:
             )
         if self._replaces != record.get("output_sha256") or record.get("job") != job:
             return None
+        if not has_rejects(record, self._target.rejects):
+            return None
         self._work.tidy(self.name)
         return record
 
@@ -117,17 +120,14 @@ class FileOutput:
                 hint="Look at it, then run the command again.",
             )
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:
+    def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool]) -> list[Done]:
         """Return the chunks of an unfinished run of this job that are whole."""
         with system_errors(self.name):
             head, done = self._journal.read()
             self._head = {"job": job}
-            if head is None or restart or head.get("job") != job:
-                if head is not None:
-                    self.dropped = "it was told to" if restart else difference(head.get("job"), job)
-                done = []
-            elif done or "head_size" in head:
-                self._head = head
+            done, self.dropped = of_job(head, done, job, same=None if restart else same)
+            if head is not None and done:
+                self._head = {**head, "job": job}
                 done = self._whole(done)
             if not done:
                 self._work.clear()
@@ -257,9 +257,26 @@ def is_part(path: Path, done: Done) -> bool:
     return False
 
 
-def difference(before: Any, now: dict[str, Any]) -> str:
-    """Return what is another in two jobs, in words."""
-    if not isinstance(before, dict):
-        return "it cannot be read"
-    other = [name for name in now if before.get(name) != now[name]]
-    return f"it was of {' and '.join(f'another {name}' for name in other)}" if other else "it cannot be read"
+def of_job(
+    head: dict[str, Any] | None, done: list[Done], job: dict[str, Any], same: Callable[[Done], bool] | None
+) -> tuple[list[Done], str | None]:
+    """Return which chunks of a journal are of a job, as a prefix, and why the others are dropped.
+
+    Args:
+        head: The journal's first line, or None when there is no journal.
+        done: Its chunks.
+        job: The job.
+        same: Asked of each chunk where inputs were touched since; None to drop them all.
+    """
+    if head is None:
+        return [], None
+    before = head.get("job")
+    if same is None:
+        return [], "it was told to"
+    if before == job or not isinstance(before, dict):
+        return (done, None) if before == job else ([], "its journal cannot be read")
+    other = [name for name in job if before.get(name) != job[name]]
+    if other != ["times"]:
+        return [], f"it was of {' and '.join(f'another {name}' for name in other if name != 'times')}"
+    kept = next((at for at, chunk in enumerate(done) if not same(chunk)), len(done))
+    return done[:kept], None if kept == len(done) else "an input changed since"

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +19,7 @@ from typing import IO, Any
 from mlship.batch.job import Shard
 from mlship.batch.journal import Journal, write_all
 from mlship.batch.outputs.contract import Done, Published
-from mlship.batch.outputs.file import difference, is_part
+from mlship.batch.outputs.file import is_part, of_job
 from mlship.batch.outputs.joining import SUCCESS, is_joined, join, note_name
 from mlship.batch.outputs.work import (
     JOURNAL,
@@ -27,6 +27,7 @@ from mlship.batch.outputs.work import (
     WorkFolder,
     check_rejects,
     copy_published,
+    has_rejects,
     publish_rejects,
     system_errors,
     truncate,
@@ -99,7 +100,7 @@ class FolderOutput:
             whole = all(_digest(folder / name) == digest for name, digest in record.get("parts", {}).items())
             shard = self._target.shard
             whole = whole and ((folder / SUCCESS).exists() if shard is None else is_joined(folder, shard))
-        if record.get("job") != job or not whole:
+        if record.get("job") != job or not whole or not has_rejects(record, self._target.rejects):
             return None
         self._work.tidy(self.name)
         return record
@@ -129,15 +130,12 @@ class FolderOutput:
             finally:
                 self._close()
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:
+    def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool]) -> list[Done]:
         """Return the chunks of an unfinished run of this job that are whole."""
         with system_errors(self.name):
             head, done = self._journal.read()
             self._job = job
-            if head is None or restart or head.get("job") != job:
-                if head is not None:
-                    self.dropped = "it was told to" if restart else difference(head.get("job"), job)
-                done = []
+            done, self.dropped = of_job(head, done, job, same=None if restart else same)
             done = self._whole(done)
             if not done:
                 self._work.clear()

@@ -20,6 +20,7 @@ or read back is known by size and etag, where the etag is the md5 of the bytes, 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,8 +47,8 @@ from mlship.batch.outputs.manifest import (
 )
 from mlship.batch.outputs.prefix import Prefix
 from mlship.batch.outputs.resumption import Resumption
-from mlship.errors import OutputFailed, OutputLocked, UsageError
-from mlship.objects import ObjectChanged, ObjectThere, parse
+from mlship.errors import DamagedChunk, OutputFailed, OutputLocked, UsageError
+from mlship.objects import ObjectChanged, ObjectThere, Stamp, parse
 
 _PENDING = 8
 """Puts under way at once, two a chunk: latency is hidden, and no more than that many parts are in memory."""
@@ -76,15 +77,15 @@ class ObjectOutput:
         if not uri.endswith("/"):
             raise UsageError(
                 f"'{parse(uri).uri}' names one object, but an output in a store is a folder of parts.",
-                hint=f"Add a slash: -o '{parse(uri).uri}/'",
+                hint=f"Add a slash: -o '{uri}/'",
             )
         self._prefix = Prefix(parse(uri))
         self.name = self._prefix.uri
         self._suffix = suffix
         self._claim = Claim(self._prefix.at(CLAIM), self._prefix.at(CLOCK), self.name, lease)
-        self._found: tuple[Manifest | None, str | None] | None = None
+        self._found: tuple[Manifest | None, Stamp | None] | None = None
         self._tag, self._job, self._head = "", "", b""
-        self._parts: dict[int, Part] = {}
+        self._chunks: dict[int, tuple[Done, Part]] = {}
         self._dropped: str | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._pending: deque[Future[None]] = deque()
@@ -95,8 +96,8 @@ class ObjectOutput:
         The parts of a finished run of this job are known by their etags or read; of another's, only by their sizes.
         """
         listed = self._prefix.list()
-        self._found = manifest, etag = self._prefix.manifest()
-        foreign = MANIFEST if manifest is None and etag is not None else self._prefix.foreign(listed)
+        self._found = manifest, stamp = self._prefix.manifest()
+        foreign = MANIFEST if manifest is None and stamp is not None else self._prefix.foreign(listed)
         if foreign is not None and not overwrite:
             raise self._refused(f"'{self.name}' holds '{foreign}', which mlship did not write.")
         if manifest is None:
@@ -111,7 +112,8 @@ class ObjectOutput:
         if not whole or any(job_name(tag) in listed for tag in tags_of(job)):
             return None
         self._prefix.delete([name for name in listed if name.startswith(journal_name(manifest.tag))])
-        return manifest.record
+        rejects = None if manifest.rejects is None else self._prefix.at(manifest.rejects.name).uri
+        return {**manifest.record, "outputs": [self.name], "rejects_file": rejects}
 
     def _refused(self, message: str) -> UsageError:
         hint = "Write elsewhere with -o, or replace it with --overwrite."
@@ -129,7 +131,7 @@ class ObjectOutput:
             try:
                 yield
             finally:
-                self._pool.shutdown(wait=True, cancel_futures=True)
+                self._pool.shutdown(wait=True)  # a run that was stopped keeps the chunks that it had done
                 self._pool = None
                 self._pending.clear()
 
@@ -141,13 +143,13 @@ class ObjectOutput:
     def _manifest(self) -> Manifest | None:
         return None if self._found is None else self._found[0]
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:
-        """See `contract.Output`."""
+    def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool] | None = None) -> list[Done]:  # noqa: ARG002
+        """See `contract.Output`. Where inputs were touched since, it is another job: its parts have another name."""
         self._claim.check()
         listed = self._prefix.list()
         found = Resumption(self._prefix, listed, self._manifest, job, restart=restart)
         self._tag, self._job, self._dropped = found.tag, job_digest(job), found.words
-        self._parts = {entry.done.index: entry.part for entry in found.entries}
+        self._chunks = {entry.done.index: (entry.done, entry.part) for entry in found.entries}
         self._claim.check()
         self._prefix.delete(found.strays)
         self._prefix.put(job_name(self._tag), plain({"format": 1, "job": job}).encode())
@@ -170,11 +172,12 @@ class ObjectOutput:
             OutputLocked: Another run has taken over the output.
         """
         self._claim.check()
-        part = Part.of(part_name(self._tag, done.index, self._suffix), done.written, [data])
-        entry = Entry(len(self._parts), done, part, rejects).to_bytes()
+        name, md5 = part_name(self._tag, done.index, self._suffix), hashlib.md5(data, usedforsecurity=False)
+        part = Part(name, done.size, done.written, done.digest, md5.hexdigest())
+        entry = Entry(len(self._chunks), done, part, rejects).to_bytes()
         self._submit(lambda: self._prefix.put_part(part, data))
         self._submit(lambda: self._prefix.put(entry_name(self._tag, done.index), entry))
-        self._parts[done.index] = part
+        self._chunks[done.index] = done, part
 
     def _submit(self, work: Callable[[], None]) -> None:
         assert self._pool is not None, "add was called outside of held"
@@ -187,28 +190,27 @@ class ObjectOutput:
             self._pending.popleft().result()
 
     def publish(self, record: dict[str, Any], done: Sequence[Done]) -> Published:
-        """See `contract.Output`; a chunk that is not what was written is OutputFailed with code `damaged_chunk`."""
+        """See `contract.Output`; a chunk that is not what was written is a DamagedChunk."""
         self._wait()
         self._claim.renew()
-        parts = tuple(self._parts[chunk.index] for chunk in done)
+        parts = tuple(self._chunks[chunk.index][1] for chunk in done)
         if not parts and self._head:
             parts = (Part.of(part_name(self._tag, 0, self._suffix), 0, [self._head]),)
             self._prefix.put_part(parts[0], self._head)
         listed = self._prefix.list()
         damaged = self._prefix.damaged(parts, listed)
         if damaged:
-            raise OutputFailed(
+            raise DamagedChunk(
                 f"'{self._prefix.at(damaged[0]).uri}' is not what was written.",
                 hint="Run the command again: it scores these rows again.",
-                code="damaged_chunk",
             )
         rejects = self._put_rejects(done)
+        where = None if rejects is None else self._prefix.at(rejects.name).uri
         manifest = Manifest(self._tag, self._job, parts, rejects, record)
         self._put_manifest(manifest)
         self._prefix.put(SUCCESS, b"")
         self._tidy([name for name in listed if self._prefix.is_stray(name, manifest)])
         digests = {self._prefix.at(part.name).uri: part.sha256 for part in parts}
-        where = None if rejects is None else self._prefix.at(rejects.name).uri
         return Published((self.name,), where, digests)
 
     def _tidy(self, strays: Sequence[str]) -> None:
@@ -221,24 +223,23 @@ class ObjectOutput:
 
     def _put_manifest(self, manifest: Manifest) -> None:
         """Put the manifest in place of the one that was seen, which is what publishes."""
-        etag = None if self._found is None else self._found[1]
+        stamp = None if self._found is None else self._found[1]
         data = manifest.to_bytes()
         self._claim.renew()  # nobody can take the output over until this is done
         try:
-            etag = self._prefix.put_if(MANIFEST, data, etag)
+            stamp = self._prefix.put_if(MANIFEST, data, stamp)
         except (ObjectThere, ObjectChanged):
             there = self._prefix.get(MANIFEST)
             if there is None or there[0] != data:  # else an answer got lost and the request was repeated
                 raise self._meanwhile() from None
-            etag = there[1].etag
-        self._found = manifest, etag
+            stamp = there[1].stamp
+        self._found = manifest, stamp
 
     def publish_rejects(self) -> str | None:
         """See `contract.Output`."""
         self._wait()
         self._claim.check()
-        done = [self._entry(index).done for index in sorted(self._parts)]
-        rejects = self._put_rejects(done)
+        rejects = self._put_rejects([chunk for chunk, _ in self._chunks.values()])
         return None if rejects is None else self._prefix.at(rejects.name).uri
 
     def _put_rejects(self, done: Sequence[Done]) -> Part | None:
@@ -248,10 +249,12 @@ class ObjectOutput:
             return None
         rows = sum(chunk.rejected for chunk in some)
         name = rejects_name(self._tag)
-        part = Part.of(name, rows, self._rejects(some))
-        blocks = self._rejects(some)
-        self._prefix.put(name, b"".join(blocks) if part.size <= _IN_MEMORY else blocks)
-        return part
+        if sum(chunk.rejects_size for chunk in some) <= _IN_MEMORY:
+            data = b"".join(self._rejects(some))
+            self._prefix.put(name, data)
+            return Part.of(name, rows, [data])
+        self._prefix.put(name, self._rejects(some))
+        return Part.of(name, rows, self._rejects(some))
 
     def _rejects(self, done: Sequence[Done]) -> Iterator[bytes]:
         for start in range(0, len(done), _PENDING):

@@ -12,6 +12,7 @@ from mlship.objects import (
     Found,
     Location,
     ObjectThere,
+    Stamp,
     delete,
     get_if_there,
     head,
@@ -57,15 +58,15 @@ class Prefix:
         # A folder made by hand may have an object of its own name.
         return {uri.removeprefix(self.uri): found[uri] for uri in sorted(found) if uri.startswith(self.uri)}
 
-    def manifest(self) -> tuple[Manifest | None, str | None]:
-        """Return the manifest, None for one that is not ours, and its etag, None when there is none at all."""
+    def manifest(self) -> tuple[Manifest | None, Stamp | None]:
+        """Return the manifest, None for one that is not ours, and its stamp, None when there is none at all."""
         there = self.get(MANIFEST)
         if there is None:
             return None, None
         try:
-            return Manifest.from_bytes(there[0]), there[1].etag
+            return Manifest.from_bytes(there[0]), there[1].stamp
         except ValueError:
-            return None, there[1].etag
+            return None, there[1].stamp
 
     def get(self, name: str) -> tuple[bytes, Found] | None:
         """Return the bytes of a small object and what the store tells of it, or None when it is not there."""
@@ -75,14 +76,14 @@ class Prefix:
         """Make or replace an object."""
         put(self.at(name), data)
 
-    def put_if(self, name: str, data: bytes, etag: str | None) -> str | None:
-        """Replace one version of an object, or make it when that is None, and return the new etag.
+    def put_if(self, name: str, data: bytes, stamp: Stamp | None) -> Stamp:
+        """Replace one version of an object, or make it when that is None.
 
         Raises:
             ObjectThere: There is one that should not be.
             ObjectChanged: It is another one.
         """
-        return put_new(self.at(name), data) if etag is None else put_over(self.at(name), data, etag)
+        return put_new(self.at(name), data) if stamp is None else put_over(self.at(name), data, stamp)
 
     def put_part(self, part: Part, data: bytes) -> None:
         """Make a part; one that is there with the same bytes is fine, any other is replaced."""
@@ -92,7 +93,7 @@ class Prefix:
         except ObjectThere:
             found = head(place)
             if not part.is_at(place, found):
-                put_over(place, data, found.etag)
+                put_over(place, data, found.stamp)
 
     def delete(self, names: Sequence[str]) -> None:
         """Remove objects; those that are not there do not matter."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from mlship.batch.outputs.manifest import (
@@ -30,7 +31,7 @@ class Resumption:
 
     Attributes:
         tag: The tag to go on with; never that of what is published, unless that run only has to be tidied up.
-        entries: The journal's entries that count, in order; everything of them was read.
+        entries: The journal's entries that count, in order, without their rejects; everything of them was read.
         strays: Names of what has to go.
         words: Why it has to, for the user; None when there is nothing.
     """
@@ -82,7 +83,9 @@ class Resumption:
             entry = None if there is None else Entry.from_bytes(there[0])
         except ValueError:
             return None
-        return entry if entry is not None and entry_name(self.tag, entry.done.index) == name else None
+        if entry is None or entry_name(self.tag, entry.done.index) != name:
+            return None
+        return replace(entry, rejects=b"")  # those of all chunks together may be large
 
     def _strays(self) -> list[str]:
         counts = {entry_name(self.tag, entry.done.index) for entry in self.entries}

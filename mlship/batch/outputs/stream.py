@@ -43,7 +43,7 @@ class StreamOutput:
         """Hold nothing."""
         return contextlib.nullcontext()
 
-    def resume(self, job: dict[str, Any], *, restart: bool) -> list[Done]:  # noqa: ARG002 - as the protocol has it
+    def resume(self, *_: Any, **__: Any) -> list[Done]:
         """Return no chunks."""
         return []
 

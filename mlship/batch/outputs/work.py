@@ -148,6 +148,12 @@ def check_rejects(path: Path, *, overwrite: bool) -> None:
         )
 
 
+def has_rejects(record: dict[str, Any], path: Path) -> bool:
+    """Tell whether the rejects file that a record tells of is there, under the name that it should have now."""
+    told = record.get("rejects_file")
+    return told is None or (told == str(path) and path.is_file())
+
+
 def verified(path: Path, start: int, pieces: list[tuple[int, str]], whole: Any = None) -> int:
     """Return how many of a file's pieces, one after the other, are what their digests say.
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from mlship.export.converters.boosting import Categories, tells, whole, with_codes
+from mlship.export.converters.boosting import tells, whole, with_codes
 from mlship.export.converters.forest import LESS, Forest, Precise, Tree
+from mlship.export.converters.xgboost_categories import check_names, names
 from mlship.export.converters.xgboost_links import LINKS, linked
 from mlship.export.graph.context import Context
 from mlship.export.graph.expr import Expr, concat, where
@@ -104,24 +104,15 @@ def _base_of(booster: Any) -> Any:
     return empty.inplace_predict(row, predict_type="margin")
 
 
-def _categories(learner: dict[str, Any]) -> Categories:
-    """The categories of columns of pandas' category dtype, which the model keeps from XGBoost 3.1 on."""
-    encoders = (_model_of(learner).get("cats") or {}).get("enc", [])
-    found: dict[int, list[Any]] = {}
-    for place, encoder in enumerate(encoders):
-        if "offsets" in encoder:
-            letters, ends = bytes(byte % 256 for byte in encoder["values"]), encoder["offsets"]
-            values = [letters[begin:end].decode() for begin, end in pairwise(ends)]
-        else:
-            values = encoder["values"]
-        if values:
-            found[place] = values
-    return found
+def _encoders(learner: dict[str, Any]) -> list[dict[str, Any]]:
+    encoders: list[dict[str, Any]] = (_model_of(learner).get("cats") or {}).get("enc", [])
+    return encoders
 
 
 def _rows(ctx: Context, model: Any, read: _Read, table: Table) -> Expr:
     """The rows as XGBoost sees them: float32, NaN where a value is missing, codes of categories."""
-    rows = with_codes(ctx, table, _categories(read.learner))
+    check_names(ctx, _encoders(read.learner))
+    rows = with_codes(ctx, table, names(_encoders(read.learner)))
     if table.sparse:  # what a sparse matrix does not hold is missing; what only float32 takes for zero it holds
         rows = where(rows.equals(0.0), np.nan, rows)
         for column in range(table.width):
@@ -268,7 +259,7 @@ def _tells(model: Any) -> Any:
     kinds = learner["feature_types"]
     bools = [place for place, kind in enumerate(kinds) if kind == "i"]
     # XGBoost takes an unseen category for the next one in the alphabet, or refuses it: it has to be refused
-    return tells(len(kinds), _categories(learner), closed=True, bools=bools)
+    return tells(len(kinds), names(_encoders(learner)), closed=True, bools=bools)
 
 
 _CLASSIFIER = Methods(predict=_class, predict_proba=_shares, decision_function=_margins, tells=_tells)

@@ -42,6 +42,7 @@ class Context:
         graph: The graph being written.
         precision: What the user asked for; `auto` and `float32` write each model in its own arithmetic, and a whole
             graph is narrowed to float32 afterwards; with `float64` also a model of float32 is summed in float64.
+        root: What paths begin with, unless it is a pipeline that they begin with: the name of the outermost class.
 
     Attributes:
         anchors: What the estimators said of the input columns, by their place in the schema.
@@ -50,8 +51,9 @@ class Context:
         arithmetic: What the model computes in: `float32` once an estimator says that it does.
     """
 
-    def __init__(self, graph: Graph, precision: Precision = "auto") -> None:
+    def __init__(self, graph: Graph, precision: Precision = "auto", root: str = "") -> None:
         self.graph = graph
+        self.root = root
         self.precision: Precision = precision
         self.anchors: dict[int, Anchor] = {}
         self.limits: dict[int, float] = {}
@@ -119,7 +121,7 @@ class Context:
     @property
     def path(self) -> str:
         """Where the conversion is, such as `pipeline.prep.num[2]`; empty for a model that is one estimator."""
-        joined = ""
+        joined = self.root if self._path and self._path[0] != "pipeline" else ""
         for step in self._path:
             joined += step if step.startswith("[") or not joined else f".{step}"
         return joined

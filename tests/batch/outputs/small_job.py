@@ -29,6 +29,7 @@ def chunk(index: int, job: dict[str, Any] = JOB) -> tuple[Done, bytes, bytes]:
     done = Done(
         index=index,
         input=0,
+        number=index,
         start=index * 10,
         stop=index * 10 + 10,
         content=hashlib.sha256(b"%d" % index).hexdigest(),
@@ -77,14 +78,14 @@ def _die_at(number: int, when: str) -> None:
             counted[0] += 1
             return counted[0] == number
 
-    def dying_put(*arguments: Any) -> str | None:
+    def dying_put(*arguments: Any) -> objects.Stamp:
         this = count()
         if this and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        etag = put(*arguments)
+        stamp = put(*arguments)
         if this:
             os.kill(os.getpid(), signal.SIGKILL)
-        return etag
+        return stamp
 
     class DyingLibrary:
         def __init__(self, library: Any) -> None:
@@ -102,7 +103,7 @@ def _die_at(number: int, when: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     vars(objects)["_put"] = dying_put
-    vars(objects)["_library"] = lambda root: DyingLibrary(delete(root))
+    vars(objects)["_library"] = lambda *names: DyingLibrary(delete(*names))
 
 
 if __name__ == "__main__":

@@ -66,9 +66,10 @@ def spoil(uri: str, name_part: str) -> str:
     return name
 
 
-def test_a_job_is_published_by_its_manifest(bucket: str) -> None:
+@pytest.mark.parametrize("folder", ["deep/er/", ""], ids=["folder", "whole bucket"])
+def test_a_job_is_published_by_its_manifest(bucket: str, folder: str) -> None:
     """Parts, manifest, mark and rejects are there, with digests that are right, and nothing of the journal is left."""
-    uri = f"{bucket}/deep/er/"
+    uri = f"{bucket}/{folder}"
     told, dropped = run(uri)
 
     found = everything(uri)
@@ -93,7 +94,11 @@ def test_a_finished_job_is_not_done_again(bucket: str) -> None:
     run(f"{bucket}/out/")
     before = everything(f"{bucket}/out/")
 
-    assert ObjectOutput(f"{bucket}/out/", ".csv").check(JOB, overwrite=False) == RECORD
+    found = ObjectOutput(f"{bucket}/out/", ".csv").check(JOB, overwrite=False)
+    assert found is not None
+    assert {key: found[key] for key in RECORD} == RECORD
+    assert found["outputs"] == [f"{bucket}/out/"]
+    assert found["rejects_file"].startswith(f"{bucket}/out/_rejects-")
     assert run(f"{bucket}/out/") == (None, None)
     assert everything(f"{bucket}/out/") == before
 
@@ -213,7 +218,7 @@ def test_a_put_that_was_repeated_is_fine(bucket: str, odd: int, monkeypatch: pyt
     """When an answer gets lost, a request is repeated and refused because of itself; all goes on all the same."""
     real, count = objects._put, itertools.count()
 
-    def twice(place: objects.Location, data: Any, mode: Any) -> str | None:
+    def twice(place: objects.Location, data: Any, mode: Any) -> objects.Stamp:
         if next(count) % 2 == odd:
             real(place, data, mode)
         return real(place, data, mode)
@@ -222,6 +227,21 @@ def test_a_put_that_was_repeated_is_fine(bucket: str, odd: int, monkeypatch: pyt
     run(f"{bucket}/out/")
     run(f"{bucket}/out/", OTHER)
     assert published(f"{bucket}/out/") == expected(OTHER)
+
+
+def test_other_bytes_under_a_parts_name_are_replaced(bucket: str) -> None:
+    """A part that something else made after the run began does not stay, and one with the same bytes is fine."""
+    uri, undisturbed = f"{bucket}/out/", f"{bucket}/undisturbed/"
+    run(undisturbed)
+    output = ObjectOutput(uri, ".csv")
+    with output.held():
+        go_on(output, stop=1)
+        for index, data in [(2, b"other"), (3, chunk(3)[1])]:
+            objects.put_new(parse(f"{uri}part-{manifest(undisturbed)['tag']}-0000{index}.csv"), data)
+        for index in range(1, CHUNKS):
+            output.add(*chunk(index))
+        output.publish(RECORD, [chunk(index)[0] for index in range(CHUNKS)])
+    assert everything(uri) == everything(undisturbed)
 
 
 def test_many_rejects_are_put_block_by_block(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +278,7 @@ def test_no_chunk_at_all_is_one_part_with_a_head(bucket: str) -> None:
         go_on(output, stop=0)
         output.publish({}, [])
     assert published(f"{bucket}/out/") == b"id,prediction\n"
-    assert output.check(JOB, overwrite=False) == {}
+    assert output.check(JOB, overwrite=False) == {"outputs": [f"{bucket}/out/"], "rejects_file": None}
 
 
 @pytest.mark.parametrize("name", ["data.csv", "sub/part-0.parquet", "_manifest.json"])
@@ -290,11 +310,18 @@ def test_a_part_changed_since_is_not_replaced_unasked(bucket: str) -> None:
     assert published(uri) == expected()
 
 
-def test_refused_uris(bucket: str) -> None:
-    """A URI without a slash at its end, and an absent bucket, are told with what to do."""
+@pytest.mark.parametrize("end", ["/out", ""], ids=["key", "bucket"])
+def test_a_uri_without_a_slash_at_its_end(bucket: str, end: str) -> None:
+    """It names one object, and the hint can be typed."""
     with pytest.raises(UsageError) as refused:
-        ObjectOutput(f"{bucket}/out", ".csv")
-    assert refused.value.hint == f"Add a slash: -o '{bucket}/out/'"
+        ObjectOutput(bucket + end, ".csv")
+    assert refused.value.hint == f"Add a slash: -o '{bucket}{end}/'"
+    assert exit_code_of(refused.value) == 2
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_is_not_there() -> None:
+    """Nothing is begun without a bucket."""
     with pytest.raises(OutputFailed, match="'s3://no-such-bucket': there is no such bucket"):
         run("s3://no-such-bucket/out/")
 
@@ -332,6 +359,14 @@ def test_an_expired_claim_is_taken_over(bucket: str) -> None:
             first.publish(RECORD, [chunk(index)[0] for index in range(2)])
     assert exit_code_of(locked.value) == 7
     assert published(uri) == expected(OTHER)
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"owner": "somebody"}'])
+def test_a_claim_that_cannot_be_read_is_somebodys(bucket: str, said: bytes) -> None:
+    """It is respected until it is as old as a claim becomes by default."""
+    objects.put(parse(f"{bucket}/out/_mlship/claim.json"), said)
+    with pytest.raises(OutputLocked, match="is writing"):
+        run(f"{bucket}/out/")
 
 
 def test_an_output_published_in_between_is_not_replaced(bucket: str) -> None:

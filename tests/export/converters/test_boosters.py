@@ -215,7 +215,23 @@ def test_catboost_with_categories_is_refused(tmp_path: Path, capsys: pytest.Capt
     fitted = catboost.CatBoostRegressor(cat_features=["s"], **CAT).fit(frame, AMOUNT)
 
     assert export(tmp_path, fitted) == 5
-    assert "\n" in capsys.readouterr().err
+    assert "CatBoost with categorical features is not supported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "names", [["Köln", "Bonn", "Mainz"], ["é", "Zü", "a"], ["a", "b", "cä"], ["日本", "x", "y"]], ids="".join
+)
+def test_names_that_xgboost_mangles_are_refused(
+    tmp_path: Path, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """XGBoost keeps as many bytes of its categories as they have letters: what is not ASCII cannot be read back."""
+    source = np.random.default_rng(0)
+    frame = pd.DataFrame({"n": source.normal(size=200), "city": pd.Categorical(source.choice(names, 200))})
+    model = xgboost.XGBRegressor(enable_categorical=True, **SMALL)
+    fitted = model.fit(frame, frame["n"] + frame["city"].cat.codes)
+
+    assert export(tmp_path, fitted) == 5
+    assert "names of its categories whole when they are not ASCII" in capsys.readouterr().err
 
 
 NATIVE: dict[str, tuple[Callable[[], Any], Callable[[Any, str], object], str]] = {

@@ -8,6 +8,7 @@ from typing import Any
 import category_encoders
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -78,3 +79,14 @@ def test_refused(tmp_path: Path, given: dict[str, Any], capsys: pytest.CaptureFi
     assert f"TargetEncoder with {next(iter(given))}".replace("with drop", "that left out columns by drop") in (
         capsys.readouterr().err
     )
+
+
+def test_an_encoder_without_a_converter_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named by its path, with what comes nearest, although the original refuses the first rows tried."""
+    part = make_column_transformer((category_encoders.LeaveOneOutEncoder(), ["city"]), ("passthrough", ["k"]))
+    fitted = make_pipeline(part, LogisticRegression()).fit(PLAIN, KINDS)
+
+    assert export(tmp_path, fitted, *TRUST) == 5
+    told = capsys.readouterr().err
+    assert "pipeline.columntransformer.leaveoneoutencoder: LeaveOneOutEncoder is not supported" in told
+    assert "TargetEncoder and OrdinalEncoder" in told

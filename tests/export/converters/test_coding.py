@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.fft import dct
+from scipy.linalg import hadamard
 from sklearn.base import clone
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.decomposition import DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
@@ -44,7 +46,6 @@ CODERS = [
     MiniBatchDictionaryLearning(**FEW, transform_algorithm="threshold", alpha=0.3),
     SparseCoder(ATOMS, transform_n_nonzero_coefs=5),
     SparseCoder(ATOMS * 2, transform_n_nonzero_coefs=9),
-    SparseCoder(np.vstack([ATOMS[:3], ATOMS[:3]]), transform_n_nonzero_coefs=3),
     SparseCoder(ATOMS, transform_algorithm="threshold"),
     SparseCoder(ATOMS.astype(np.float32), transform_n_nonzero_coefs=2),
 ]
@@ -63,6 +64,32 @@ def test_codes(tmp_path: Path, model: Any) -> None:
 
     assert export(tmp_path, fitted) == 0
     assert_equal(tmp_path, fitted, made, RESIDUE)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_ties_of_columns_go_by_the_order_of_the_original(tmp_path: Path, steps: int) -> None:
+    """Atoms of one column each tie on whole numbers; the first is taken, after the swaps that the original makes."""
+    rows = np.random.default_rng(3).integers(-3, 4, (500, 4)).astype(float)
+    fitted = SparseCoder(np.eye(4), transform_n_nonzero_coefs=steps).fit(rows)
+
+    assert export(tmp_path, fitted) == 0
+    assert_equal(tmp_path, fitted, rows, 0.0)
+
+
+TIED = {
+    "twice": np.vstack([ATOMS[:3], ATOMS[:3]]),
+    "turned": np.vstack([ATOMS[:3], -ATOMS[1:2]]),
+    "once one is taken": np.vstack([ATOMS[:3], ATOMS[1] + 0.5 * ATOMS[0]]),
+    "cosines": dct(np.eye(8), norm="ortho", axis=0),
+    "signs": hadamard(8) / np.sqrt(8),
+}
+
+
+@pytest.mark.parametrize("atoms", TIED.values(), ids=TIED)
+def test_atoms_that_tie_are_refused(tmp_path: Path, atoms: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which of two atoms that fit equally well is taken hangs on the processor: such a dictionary is refused."""
+    assert export(tmp_path, SparseCoder(atoms, transform_n_nonzero_coefs=3).fit(atoms)) == 5
+    assert "SparseCoder with atoms that fit some rows equally well" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("algorithm", ["lasso_lars", "lasso_cd", "lars"])

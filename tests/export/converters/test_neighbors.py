@@ -56,7 +56,7 @@ def test_rows_far_from_all_points_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (RadiusNeighborsClassifier(0.7), "No neighbors found"),
+        (RadiusNeighborsClassifier(0.7), "without an outlier label"),
         (RadiusNeighborsRegressor(0.7, metric="chebyshev"), "with metric 'chebyshev' is not supported"),
         (KNeighborsClassifier(3), "KNeighborsClassifier is not supported"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from sklearn.tree import DecisionTreeRegressor
 from mlship.export.converters.functions import FUNCTIONS
 from mlship.export.graph.builder import Graph
 from mlship.export.graph.expr import Expr
-from tests.export.judging import assert_equal, export
+from tests.export.judging import EXACT, assert_equal, export
 from tests.export.tables import NUMBERS, amount_of, table
 
 TRAINED, FRESH = table(200, 1), table(1000, 2)
@@ -44,10 +45,21 @@ def name(model: Any) -> str:
     return "".join(str(model).split())
 
 
-def judged(folder: Path, model: Any, rows: Any) -> None:
+def judged(folder: Path, model: Any, rows: Any, within: float = EXACT) -> None:
     """Export a model and compare it on rows."""
     assert export(folder, model) == 0
-    assert_equal(folder, model, rows)
+    assert_equal(folder, model, rows, within)
+
+
+def stretched(model: TransformedTargetRegressor, rows: Any) -> float:
+    """How far the original's answers move, as a share of the largest, with the last bits of the regressor within."""
+    value = model.regressor_.predict(rows)[:, np.newaxis]
+    step = 4.0 * np.spacing(np.maximum(np.abs(value), 1.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is out of reach of the transformation becomes NaN
+        there, above, below = (model.transformer_.inverse_transform(value + by) for by in (0.0, step, -step))
+    moved = np.fmax(np.abs(above - there), np.abs(below - there))
+    return float(np.nanmax(moved) / np.nanmax(np.abs(there)))
 
 
 PAIRS = [
@@ -88,12 +100,16 @@ def test_inverses_of_transformers(tmp_path: Path, transformer: Any) -> None:
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0, 3.0, -1.5])
 @pytest.mark.parametrize("method", ["yeo-johnson", "box-cox"])
 def test_inverses_of_every_power(tmp_path: Path, method: str, power: float) -> None:
-    """The powers at which a formula changes, and what is out of reach of the transformation."""
+    """The powers at which a formula changes, and what is out of reach of the transformation.
+
+    Near a pole, as at -1 with a power of 3, the original itself is no better than the last bit of the regressor, which
+    processors sum up differently: there the answer may be as far off as that bit moves it.
+    """
     model = TransformedTargetRegressor(LINE, transformer=PowerTransformer(method, standardize=False)).fit(X, AMOUNT)
     model.transformer_.lambdas_ = np.array([power])
     model.regressor_[-1].coef_ = model.regressor_[-1].coef_ / 50.0
     model.regressor_[-1].intercept_ = -0.1
-    judged(tmp_path, model, ROWS)
+    judged(tmp_path, model, ROWS, max(EXACT, stretched(model, ROWS)))
 
 
 @pytest.mark.parametrize(

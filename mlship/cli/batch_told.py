@@ -1,0 +1,50 @@
+"""One report of what several runs did, and a line for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mlship.batch.job import BatchJob, BatchReport, Tally
+from mlship.errors import MlshipError
+
+
+def of_facts(error: MlshipError) -> BatchReport:
+    """Return what a failed run had reached."""
+    rows = error.facts.get("rows", {"in": 0, "out": 0, "rejected": 0})
+    tally = Tally(rows["in"], rows["out"], rows["rejected"], Counter(error.facts.get("rejects", {})))
+    return BatchReport(model=error.facts.get("model"), tally=tally, rejects_file=error.facts.get("rejects_file"))
+
+
+def summed(reports: list[BatchReport]) -> BatchReport:
+    """Return one report of several runs."""
+    if len(reports) == 1:
+        return reports[0]
+    tally = Tally()
+    for report in reports:
+        tally.read += report.tally.read
+        tally.written += report.tally.written
+        tally.rejected += report.tally.rejected
+        tally.codes.update(report.tally.codes)
+    return BatchReport(
+        model=next((report.model for report in reports if report.model), None),
+        tally=tally,
+        outputs=tuple(output for report in reports for output in report.outputs),
+        rejects_file=next((report.rejects_file for report in reports if report.rejects_file), None),
+        seconds=sum(report.seconds for report in reports),
+        already=all(report.already for report in reports),
+        more={"runs": [report.to_json() for report in reports]},
+    )
+
+
+def summary(job: BatchJob, report: BatchReport) -> str:
+    """Return what a run did, in a line."""
+    tally = report.tally
+    names = f"'{job.inputs[0].name}'" + (f" and {len(job.inputs) - 1} more" if len(job.inputs) > 1 else "")
+    reasons = ", ".join(f"{number:,} {code}" for code, number in sorted(tally.codes.items()))
+    where = f"; see '{report.rejects_file}'" if report.rejects_file else ""
+    rejected = f" ({reasons}{where})" if reasons else ""
+    done = "was scored before and is unchanged" if report.already else f"in {report.seconds:.1f} s"
+    return (
+        f"{names}: {tally.read:,} rows in, {tally.written:,} out, {tally.rejected:,} rejected{rejected}, "
+        f"{done}. Output: '{report.outputs[0]}'"
+    )

@@ -1,0 +1,67 @@
+"""What a child tells its parent is taken as little for granted as the file that it has read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlship.errors import InputRefused, MlshipError, ModelRefused, NotConvertible
+from mlship.export import namespaces
+from mlship.export.limits import Limits
+from mlship.export.loading import Bounds
+from mlship.export.process import Sender, forked
+from mlship.export.watch import Watch, described, watched
+
+WATCH = Watch("'m.pkl'", 1, Bounds(), Limits(5))
+
+
+LIES: dict[str, Callable[[Sender, int], object]] = {
+    "nothing": lambda _sender, _handle: None,
+    "no frame": lambda _sender, handle: os.write(handle, b"\xff" * 9),
+    "without end": lambda _sender, handle: os.write(handle, b"\x01" + b"\xff" * 8),
+    "no JSON": lambda sender, _handle: sender.send("loaded", b"{"),
+    "no error": lambda sender, _handle: sender.send("error", b"{}"),
+    "no such error": lambda sender, _handle: sender.send("error", b'{"error": "SystemExit", "hint": null}'),
+    "no object": lambda sender, _handle: sender.send("error", b"[]"),
+    "half an artifact": lambda _sender, handle: os.write(handle, b"\x03" + bytes(7) + b"\x09half"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_child_that_lies_is_a_refusal(lie: str) -> None:
+    """What makes no sense from a child is taken for what it is, and nothing of it is unpickled or waited for."""
+    with pytest.raises(ModelRefused, match="cannot be loaded: the process that tried was ended"):
+        watched(forked(lambda sender: LIES[lie](sender, sender._handle)), WATCH)
+
+
+@pytest.mark.parametrize("error", [NotConvertible("A.", hint="b", code="c"), InputRefused("A."), MlshipError("A.")])
+def test_errors_arrive_as_they_were(error: MlshipError) -> None:
+    """An error keeps its class and so its exit code, its text, its hint and its code."""
+
+    def tell(sender: Sender) -> None:
+        sender.send("error", json.dumps(described(error)).encode())
+
+    with pytest.raises(type(error)) as arrived:
+        watched(forked(tell), WATCH)
+    assert (arrived.value.message, arrived.value.hint, arrived.value.code) == (error.message, error.hint, error.code)
+
+
+def test_namespaces_change_nothing_outside(tmp_path: Path) -> None:
+    """A child that makes all file systems read-only leaves those of its parent as they are."""
+
+    def shut(sender: Sender) -> None:
+        held = namespaces.leave() and namespaces.make_read_only(None)
+        try:
+            (tmp_path / "made").mkdir()
+        except OSError:
+            held = held and True
+        sender.send("done", json.dumps([held, (tmp_path / "made").exists()]).encode())
+        sender.send("artifact", b"")
+
+    held, made = watched(forked(shut), WATCH).done
+    assert held != made
+    (tmp_path / "after").mkdir()
