@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import glob
 import io
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,9 @@ from mlship.model.signature import Output
 from mlship.model.values.codes import Array
 from mlship.tables import jsons, outputs
 from mlship.tables.slices import first_line
+
+_OF_SYSTEM = re.compile(r"\(os error ([0-9]+)\)")
+"""How Polars tells which error of the system it met."""
 
 _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 26
@@ -89,4 +94,7 @@ def written(write: Callable[[], _T]) -> _T:
     try:
         return write()
     except pl.exceptions.PolarsError as error:
-        raise OSError(None, first_line(error)) from error
+        found = _OF_SYSTEM.search(str(error))
+        if found is not None:
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+        raise OSError(None, f"a write was refused ({first_line(error)})") from error

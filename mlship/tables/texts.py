@@ -8,6 +8,7 @@ number, goes to `model.values.text`, each distinct text once.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_frame(signature: Signature, frame: pl.DataFrame, null: tuple[str, ...])
         null: Further texts that mean null.
     """
     numbers = _cast(signature, frame)
-    tokens = frozenset(token for token in (*signature.null_tokens, *null) if _is_number(token))
+    tokens = _numbers_among((*signature.null_tokens, *null))
     parts = []
     for column in signature.inputs:
         texts = frame.get_column(column.name)
@@ -57,7 +58,13 @@ def read_frame(signature: Signature, frame: pl.DataFrame, null: tuple[str, ...])
 
 def numeric_tokens(signature: Signature, column: Column, null: tuple[str, ...]) -> frozenset[str]:
     """Return the texts that are numbers to any reader and mean null in a column."""
-    return frozenset(token for token in signature.null_tokens_of(column, null) if _is_number(token))
+    numbers = _numbers_among((*signature.null_tokens, *null))
+    return numbers & signature.null_tokens_of(column, null) if numbers else numbers
+
+
+@lru_cache(maxsize=16)
+def _numbers_among(tokens: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(token for token in tokens if _is_number(token))
 
 
 def _finished(signature: Signature, column: Column, numbers: pl.Series) -> tuple[Array, list[CellError]]:

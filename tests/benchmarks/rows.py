@@ -16,7 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench"
 COLUMNS = tuple(f"x{column}" for column in range(30))
-TRAINED = 20_000
+SHARE, LEAST = 50, 500
+"""Models are trained on a fiftieth of so many rows, but on so many at least."""
 AT_ONCE = 250_000
 DECIMALS = 5
 BIG = 16
@@ -97,7 +98,7 @@ def make(given: Files, name: str, path: Path) -> None:
     if name == "big.csv":
         _repeat(given.csv, path)
     elif suffix == "joblib":
-        _fit(stem, path)
+        _fit(stem, max(LEAST, given.rows // SHARE), path)
     elif suffix == "onnx":
         _export(path.with_name(f"{stem}.joblib"), path)
     else:
@@ -142,14 +143,14 @@ def _values(rows: int) -> Any:
     return found.round(DECIMALS)
 
 
-def _fit(name: str, path: Path) -> None:
+def _fit(name: str, rows: int, path: Path) -> None:
     import joblib
     import numpy as np
     import pandas as pd
 
-    values = pd.DataFrame(_values(TRAINED), columns=COLUMNS)
+    values = pd.DataFrame(_values(rows), columns=COLUMNS)
     dice = np.random.default_rng(1)
-    chance = values @ dice.standard_normal(len(COLUMNS)) + values["x0"] * values["x1"] + dice.standard_normal(TRAINED)
+    chance = values @ dice.standard_normal(len(COLUMNS)) + values["x0"] * values["x1"] + dice.standard_normal(rows)
     joblib.dump(MODELS[name]().fit(values, (chance > 0).astype(int)), path)
 
 
