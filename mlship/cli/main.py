@@ -5,6 +5,7 @@ Nothing heavy is imported here or in the command modules' heads, so that `mlship
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import traceback
@@ -19,6 +20,8 @@ from mlship.cli.export import export
 from mlship.cli.serve import serve
 from mlship.errors import MlshipError, Stopped, exit_code_of
 
+# Objects made before cycles among them are looked for: our work makes few, and every look passes over all libraries.
+_GARBAGE = 20_000
 _BUG_HINT = "This is a bug of mlship. Run the command again with -v and report what it prints."
 
 app = typer.Typer(
@@ -50,6 +53,7 @@ def _root(
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    gc.set_threshold(_GARBAGE)
     sys.exit(run(sys.argv[1:]))
 
 

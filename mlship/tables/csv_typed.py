@@ -35,6 +35,7 @@ class Typed:
         self._dialect = dialect
         # Whether null tokens such as NA were seen among numbers: only how soon a chunk is read depends on it.
         self._tokens_seen = False
+        self._asked: tuple[Wanted | None, dict[str, str]] = (None, {})
 
     def frame(self, data: bytes, wanted: Wanted) -> pl.DataFrame | None:
         """Return a chunk's columns, those of numbers as Float64 and the others as String, or None when in doubt.
@@ -60,15 +61,19 @@ class Typed:
 
     def _numbers(self, wanted: Wanted) -> dict[str, str]:
         """The columns that only the model wants, and of which every text is a number, null or refused, with dtypes."""
-        asked = {*wanted.keep, *wanted.others}
-        return {
-            column.name: column.dtype
-            for column in wanted.signature.inputs
-            if column.dtype in NUMBERS
-            and column.name not in asked
-            and not numeric_tokens(wanted.signature, column, wanted.null)
-            and not column.known
-        }
+        last, numbers = self._asked
+        if last is not wanted:  # which is the same one for all chunks of a run
+            asked = {*wanted.keep, *wanted.others}
+            numbers = {
+                column.name: column.dtype
+                for column in wanted.signature.inputs
+                if column.dtype in NUMBERS
+                and column.name not in asked
+                and not numeric_tokens(wanted.signature, column, wanted.null)
+                and not column.known
+            }
+            self._asked = wanted, numbers
+        return numbers
 
     def _regular(self, data: bytes) -> int | None:
         """The number of records when all are regular and their fields add up, else None."""
@@ -131,9 +136,9 @@ class Typed:
         nulls = False
         for name, dtype in numbers.items():
             series = frame.get_column(name)
-            nulls = nulls or series.null_count() > 0
-            values = (series.fill_null(0.0) if series.null_count() else series).to_numpy()
-            if not _holds(values, dtype):
+            missing = series.null_count()
+            nulls = nulls or missing > 0
+            if not _holds((series.fill_null(0.0) if missing else series).to_numpy(), dtype):
                 return False
         return not (nulls and self._has_blank_fields(data))
 
