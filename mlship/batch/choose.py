@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlship import objects
@@ -45,6 +46,36 @@ def output_name(job: BatchJob) -> str:
     if job.format is not None and by_name(job.format) is not given.kind.format:
         suffix = by_name(job.format).suffixes[0]
     return str(given.path.with_name(f"{stem}.scored{suffix}"))
+
+
+def rejects_name(job: BatchJob) -> Path | None:
+    """Return where the rejected rows of an output on a disk are told; None of another."""
+    name = output_name(job)
+    if job.rejects is not None or name == STDOUT or objects.is_uri(name):
+        return job.rejects
+    path = Path(name)
+    if name.endswith("/"):
+        return _rejects_of(job, path)
+    return path.with_name(f"{stem_of(path.name)[0]}.rejects.ndjson")
+
+
+def check_apart(jobs: Sequence[BatchJob]) -> None:
+    """Refuse jobs of one command that would write to one file.
+
+    Raises:
+        UsageError: Two would.
+    """
+    seen: dict[str, str] = {}
+    for job in jobs:
+        for path in (output_name(job), str(rejects_name(job))):
+            given = job.inputs[0].name
+            if path in seen and seen[path] != given:
+                raise UsageError(
+                    f"The inputs '{seen[path]}' and '{given}' would both be written to '{path}'.",
+                    hint="Put them into one output: -o scored.csv",
+                    code="same_file",
+                )
+            seen[path] = given
 
 
 def output_kind(job: BatchJob, name: str) -> Kind:
@@ -111,12 +142,21 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
         hint = f"End it in a slash for a folder of parts: -o '{name}/'" if path.is_dir() else "Name a file with -o."
         what = "a folder" if path.is_dir() else "no regular file"
         raise UsageError(f"The output '{name}' is {what}; a file was expected.", hint=hint)
-    rejects = job.rejects or path.with_name(f"{stem_of(path.name)[0]}.rejects.ndjson")
+    rejects = rejects_name(job)
+    assert rejects is not None
     return FileOutput(FileTarget(path, rejects, None if encoder.appends else encoder.assemble))
 
 
 def _check_shared(job: BatchJob, name: str) -> None:
     """Refuse what an output of this kind cannot do."""
+    try:
+        os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"The output's name {os.fsencode(name)!r} is not in UTF-8.",
+            hint="Name another file with -o.",
+            code="bad_name",
+        ) from None
     if job.shard is not None and not name.endswith("/"):
         raise UsageError(
             f"'{name}' is one file, but shards write parts of a folder.", hint="End the name in a slash: -o scored/"
@@ -145,17 +185,22 @@ def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None
     """Refuse to write over what is read, or twice to one file."""
     read = (*((given.path, "input") for given in job.inputs), *((model, "model") for model in models))
     written = [("output", Path(name), "-o")] if name != STDOUT and not objects.is_uri(name) else []
-    if job.rejects is not None:
-        if written and os.path.abspath(job.rejects) == os.path.abspath(name):  # noqa: PTH100 - links stay links
-            raise UsageError(
-                f"--rejects and the output are both '{name}'.", hint="Write elsewhere with --rejects.", code="same_file"
-            )
-        written.append(("rejects file", job.rejects, "--rejects"))
-    for what, path, option in written:
-        for other, kind in read:
-            if other is not None and same_file(other, path):
+    for what, extra, option in (("rejects file", rejects_name(job), "--rejects"), ("report", job.report, "--report")):
+        if extra is None:
+            continue
+        for other, before, _ in written:
+            if os.path.abspath(before) == os.path.abspath(extra):  # noqa: PTH100 - links stay links
                 raise UsageError(
-                    f"The {what} '{path}' is the {kind} '{other}' itself.",
+                    f"The {what} and the {other} are both '{extra}'.",
+                    hint=f"Write elsewhere with {option}.",
+                    code="same_file",
+                )
+        written.append((what, extra, option))
+    for what, target, option in written:
+        for other, kind in read:
+            if other is not None and same_file(other, target):
+                raise UsageError(
+                    f"The {what} '{target}' is the {kind} '{other}' itself.",
                     hint=f"Write elsewhere with {option}.",
                     code="output_is_input",
                 )

@@ -58,10 +58,11 @@ def too_many(
         column = "" if error.column is None else f", column '{error.column}'"
         kind = f" ({error.kind} found)" if error.kind else ""
         told = f" First: '{name}', row {row}{column}: {error.code}, {MEANINGS[error.code]}{kind}."
+    written = "What came before is written" if job.output == "-" else "No output was written"
     listed = f"; '{rejects_file}' lists them all" if rejects_file else ""
     return InputRefused(
         f"{tally.rejected} of the {tally.read} rows read were rejected, more than the {limit.allowed(tally.read)} "
-        f"allowed ({limit}).{told} No output was written{listed}.",
+        f"allowed ({limit}).{told} {written}{listed}.",
         hint="Mend them, or raise --max-rejects"
         + ("." if limit.percent is None else f", which {tally.rejected} would do; what is scored is kept."),
         code="too_many_rejects",

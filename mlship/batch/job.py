@@ -64,6 +64,7 @@ class BatchJob:
         workers: How many chunks are scored at a time.
         limit: How many rejected rows there may be.
         rejects: Where rejected rows go with their records, or None for a file beside the output without them.
+        report: Where what the run found will be written, or None.
         null: Further texts that mean null.
         told: What is known of files of text.
         no_header: Whether files of text have no header, their columns being the model's in order.
@@ -85,6 +86,7 @@ class BatchJob:
     workers: int = 1
     limit: RejectLimit = DEFAULT
     rejects: Path | None = None
+    report: Path | None = None
     null: tuple[str, ...] = ()
     told: Told = NOTHING_TOLD
     no_header: bool = False

@@ -56,7 +56,8 @@ class BatchPlan:
             return self.first
         given = self.job.inputs[place]
         source = _opened(given, self.job.chunk_size, self.told)
-        if set(source.columns) != set(self.first.columns):
+        wanted = self.first.columns if self.job.keep == "all" else self.wanted.names
+        if not set(wanted) <= set(source.columns) or (self.job.keep == "all" and len(source.columns) > len(wanted)):
             source.close()
             raise _other_columns(given, source.columns, self.job.inputs[0], self.first.columns)
         return source
@@ -187,7 +188,7 @@ def _actual(job: BatchJob, columns: Sequence[str]) -> str:
 
 def _other_columns(given: Input, columns: Sequence[str], first: Input, wanted: Sequence[str]) -> InputRefused:
     lacks = [name for name in wanted if name not in columns]
-    more = [name for name in columns if name not in wanted]
+    more = [] if lacks else [name for name in columns if name not in wanted]
     parts = [f"lacks {_listed(lacks)}"] * bool(lacks) + [f"has {_listed(more)} besides"] * bool(more)
     return InputRefused(
         f"'{given.name}' has other columns than '{first.name}', before it: it {' and '.join(parts)}.",

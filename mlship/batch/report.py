@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from mlship.batch.watched import watched_sections
@@ -27,8 +28,17 @@ def document(facts: dict[str, Any]) -> Document:
     return Document(
         title=f"Batch of {name}",
         notes=(verdict(facts),),
-        sections=(*_run_sections(facts), *watched_sections(facts)),
+        sections=(*_run_sections(facts), *watched_sections(facts), *_sections_of_runs(facts)),
         facts=facts,
+    )
+
+
+def _sections_of_runs(facts: dict[str, Any]) -> tuple[Section, ...]:
+    """What each of several runs found, under the name of its input."""
+    return tuple(
+        replace(section, title=f"{run['inputs'][0]['path']}: {section.title}")
+        for run in facts.get("runs", ())
+        for section in (*_run_sections({"status": facts["status"], **run}), *watched_sections(run))
     )
 
 

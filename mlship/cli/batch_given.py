@@ -69,6 +69,8 @@ def check(console: Console, given: Given) -> None:
     """
     if given.output == "-" and console.json:
         raise UsageError("--json and -o - both write to standard output.", hint="Leave one of them away.")
+    if given.schedule is not None and console.json:
+        raise UsageError("--json is one object, but --schedule does many runs.", hint="Leave --json away.")
     if given.input == [STDIN] and given.schedule is not None:
         raise UsageError("Standard input can be read once, not on a schedule.", hint="Name a file.")
     if given.timezone is not None and given.schedule is None and given.stop_at is None:
@@ -99,6 +101,7 @@ def job_of(given: Given) -> BatchJob:
         workers=given.workers or default_workers(available_cpus()),
         limit=limit,
         rejects=given.rejects,
+        report=given.report,
         null=tuple(given.null or ()),
         told=_told(given),
         no_header=given.no_header,

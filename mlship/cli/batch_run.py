@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlship.batch.choose import check_apart
 from mlship.batch.find_model import find_model
 from mlship.batch.inputs import find_inputs
 from mlship.batch.job import BatchJob, BatchReport, describe_model
 from mlship.batch.stop import Stop, stop_on_signals
+from mlship.batch.window import WINDOW_CLOSED
 from mlship.cli.batch_given import Given, check, job_of
 from mlship.cli.batch_told import of_facts, summary, summed
-from mlship.errors import GateExceeded, InputRefused, MlshipError, OutputLocked, UsageError
+from mlship.errors import GateExceeded, InputRefused, MlshipError, OutputFailed, OutputLocked, UsageError
 
 if TYPE_CHECKING:
     from mlship.batch.window import StopAt
@@ -104,13 +106,16 @@ class _Go:
         jobs = (
             [replace(self.job, inputs=(one,)) for one in inputs] if apart else [replace(self.job, inputs=tuple(inputs))]
         )
+        if apart:
+            check_apart(jobs)
         reports, failed = [], None
         for job in jobs:
             try:
                 reports.append(self._run(job, session, model, checks))
-            except (InputRefused, OutputLocked) as error:  # the other inputs are none the worse for it
-                if not apart:
-                    raise
+            except (InputRefused, UsageError, OutputFailed, OutputLocked) as error:
+                of_all = isinstance(error, UsageError) and error.code != "output_exists"
+                if not apart or of_all or error.code == WINDOW_CLOSED:
+                    raise  # else the other inputs are none the worse for it
                 if failed is not None:
                     self.console.error(failed)
                 failed = error

@@ -82,7 +82,7 @@ class FileOutput:
         with system_errors(self.name, "looked at"):
             record = self._work.record() or {}
             self._found = FileState.of(self._target.output)
-            check_rejects(self._target.rejects, overwrite=overwrite)
+            check_rejects(self._target.rejects, self._target.output, overwrite=overwrite)
             if self._found is None:
                 return None
             self._replaces = file_digest(self._target.output)

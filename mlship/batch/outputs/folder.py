@@ -81,7 +81,7 @@ class FolderOutput:
     def check(self, job: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
         """Refuse to replace what mlship did not write, and tell whether the job is done already."""
         with system_errors(self.name, "looked at"):
-            check_rejects(self._target.rejects, overwrite=overwrite)
+            check_rejects(self._target.rejects, self._target.output, overwrite=overwrite)
             record = self._work.record() or {}
             folder = self._target.output
             if not folder.exists():

@@ -36,7 +36,7 @@ class StreamOutput:
     def check(self, job: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:  # noqa: ARG002 - as the protocol
         """Refuse to replace a file that is no rejects file of ours."""
         if self._rejects is not None:
-            check_rejects(self._rejects, overwrite=overwrite)
+            check_rejects(self._rejects, None, overwrite=overwrite)
         return None
 
     def held(self) -> contextlib.AbstractContextManager[None]:

@@ -136,16 +136,40 @@ def work_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.mlship")
 
 
-def check_rejects(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that is no rejects file of ours.
+def check_rejects(path: Path, output: Path | None, *, overwrite: bool) -> None:
+    """Refuse to replace a file that is no rejects file of ours, or that of another output.
+
+    Args:
+        path: The rejects file.
+        output: The output whose rejected rows it will tell, or None for standard output.
+        overwrite: Whether it may be replaced all the same.
 
     Raises:
         UsageError: It is something else.
     """
+    owner = None if overwrite else _owner(path)
+    if owner is not None and (output is None or owner != work_folder(output).absolute()):
+        raise UsageError(
+            f"'{path}' tells the rejected rows of another output, '{owner.name[1:].removesuffix('.mlship')}'.",
+            hint=f"Name another: --rejects '{path.with_name('other.' + path.name)}'",
+            code="output_exists",
+        )
     if path.exists() and not is_rejects_file(path) and not overwrite:
         raise UsageError(
             f"'{path}' is there already and is no rejects file of mlship.", hint=OVERWRITE, code="output_exists"
         )
+
+
+def _owner(path: Path) -> Path | None:
+    """The work folder of the output whose rejected rows a file tells; None when no output beside it says so."""
+    if not path.exists():
+        return None
+    for record in path.absolute().parent.glob(".*.mlship/record.json"):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            told = json.loads(record.read_bytes()).get("rejects_file")
+            if told and Path(told).name == path.name:
+                return record.parent
+    return None
 
 
 def has_rejects(record: dict[str, Any], path: Path) -> bool:
