@@ -197,10 +197,10 @@ def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None
                 )
         written.append((what, extra, option))
     for what, target, option in written:
-        for other, kind in read:
-            if other is not None and same_file(other, target):
+        for source, kind in read:
+            if source is not None and same_file(source, target):
                 raise UsageError(
-                    f"The {what} '{target}' is the {kind} '{other}' itself.",
+                    f"The {what} '{target}' is the {kind} '{source}' itself.",
                     hint=f"Write elsewhere with {option}.",
                     code="output_is_input",
                 )
