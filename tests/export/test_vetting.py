@@ -9,12 +9,15 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pyarrow
 import pytest
 import xgboost
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_array
 
 from mlship.errors import ModelRefused
 from mlship.export.vetting import vet
@@ -54,6 +57,26 @@ HARMFUL: dict[str, tuple[Any, str]] = {
     "a class is called": (
         lambda folder: harm.calls(lightgbm.Booster, model_file=str(folder / "mark")),
         "pipeline.functiontransformer.func is the class lightgbm.basic.Booster",
+    ),
+    "a forged pointer": (
+        lambda _: harm.calls(np.ndarray, dtype=np.dtype("O"), buffer=b"A" * 8),
+        "pipeline.functiontransformer.func is the class numpy.ndarray, which would be called",
+    ),
+    "a forged array": (
+        lambda _: harm.calls(pyarrow.array([1]).__reduce__()[0]),
+        "pipeline.functiontransformer.func is pyarrow.lib._restore_array, which makes objects",
+    ),
+    "arguments that are none": (
+        lambda _: harm.calls(np.array, dtype=np.dtype("O")),
+        "pipeline.functiontransformer.kw_args holds an object of type ObjectDType",
+    ),
+    "no function of numbers": (
+        lambda _: harm.calls(check_array),
+        "pipeline.functiontransformer.func is sklearn.utils.validation.check_array, which is no function of numbers",
+    ),
+    "a class for a distance": (
+        lambda _: KNeighborsClassifier(2).fit(X, Y).set_params(weights=np.ndarray),
+        "kneighborsclassifier.weights is the class numpy.ndarray, which would be called",
     ),
     "an array for a step": (lambda _: _of_an_array(), "pipeline.steps holds an object of type ndarray"),
     "a circle": (lambda _: harm.circle(), "decisiontreeclassifier.tree_ is a tree whose nodes lead out of it"),
