@@ -20,22 +20,30 @@ WATCH = Watch("'m.pkl'", 1, Bounds(), Limits(5))
 
 
 LIES: dict[str, Callable[[Sender, int], object]] = {
-    "nothing": lambda _sender, _handle: None,
     "no frame": lambda _sender, handle: os.write(handle, b"\xff" * 9),
     "without end": lambda _sender, handle: os.write(handle, b"\x01" + b"\xff" * 8),
     "no JSON": lambda sender, _handle: sender.send("loaded", b"{"),
     "no error": lambda sender, _handle: sender.send("error", b"{}"),
     "no such error": lambda sender, _handle: sender.send("error", b'{"error": "SystemExit", "hint": null}'),
     "no object": lambda sender, _handle: sender.send("error", b"[]"),
-    "half an artifact": lambda _sender, handle: os.write(handle, b"\x03" + bytes(7) + b"\x09half"),
+    "no end of brackets": lambda sender, _handle: sender.send("loaded", b"[" * 60_000),
+    "an object without end": lambda sender, _handle: sender.send("error", b'{"a":' * 60_000),
+    "loaded twice": lambda sender, _handle: [sender.send("loaded", b"{}") for _ in range(2)],
 }
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_child_that_lies_is_a_refusal(lie: str) -> None:
     """What makes no sense from a child is taken for what it is, and nothing of it is unpickled or waited for."""
-    with pytest.raises(ModelRefused, match="cannot be loaded: the process that tried was ended"):
+    with pytest.raises(ModelRefused, match="The process that made the artifact did not tell what it made"):
         watched(forked(lambda sender: LIES[lie](sender, sender._handle)), WATCH)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x03" + bytes(7) + b"\x09half"])
+def test_a_child_that_ends_early_is_a_refusal(said: bytes) -> None:
+    """What tells nothing, or half of an artifact, is taken for a process that was ended."""
+    with pytest.raises(ModelRefused, match="cannot be loaded: the process that tried was ended"):
+        watched(forked(lambda sender: os.write(sender._handle, said)), WATCH)
 
 
 @pytest.mark.parametrize("error", [NotConvertible("A.", hint="b", code="c"), InputRefused("A."), MlshipError("A.")])
