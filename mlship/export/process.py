@@ -140,6 +140,7 @@ def forked(work: Callable[[Sender], object], *, noisy: bool = False) -> Child:
             if printing is not None:
                 os.dup2(printing, 2)
                 os.close(printing)
+            _close_others(writing)
             work(Sender(writing))
         finally:  # nothing of the parent's may run twice
             os._exit(0)
@@ -147,6 +148,12 @@ def forked(work: Callable[[Sender], object], *, noisy: bool = False) -> Child:
     if printing is not None:
         os.close(printing)
     return Child(pid, reading, hearing)
+
+
+def _close_others(kept: int) -> None:
+    """Close what the parent had open: a file that is open already can be read and written whatever forbids opening."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(os.sysconf("SC_OPEN_MAX"), kept + 1))
 
 
 def started(request: Any, *, noisy: bool = False) -> Child:

@@ -73,3 +73,26 @@ def test_namespaces_change_nothing_outside(tmp_path: Path) -> None:
     held, made = watched(forked(shut), WATCH).done
     assert held != made
     (tmp_path / "after").mkdir()
+
+
+def test_what_the_parent_has_open_is_closed(tmp_path: Path) -> None:
+    """A file that the parent holds open cannot be reached through its descriptor, on either side of the pipe's own."""
+    low, high = (os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("low", "high"))
+    above = os.dup2(low, 500)
+    try:
+
+        def look(sender: Sender) -> None:
+            found = []
+            for handle in (low, high, above):
+                try:
+                    os.fstat(handle)
+                except OSError:
+                    continue
+                found.append(handle)
+            sender.send("done", json.dumps({"open": found}).encode())
+            sender.send("artifact", b"")
+
+        assert watched(forked(look), WATCH).done == {"open": []}
+    finally:
+        for handle in (low, high, above):
+            os.close(handle)
