@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +97,19 @@ def test_what_the_parent_has_open_is_closed(tmp_path: Path) -> None:
     finally:
         for handle in (low, high, above):
             os.close(handle)
+
+
+def test_a_process_that_left_its_group_is_not_waited_for() -> None:
+    """What holds the child's stderr after the child is gone keeps the parent for about a second, not for its life."""
+
+    def leave(sender: Sender) -> None:
+        if os.fork() == 0:
+            os.setsid()
+            os.close(sender._handle)
+            time.sleep(8)
+            os._exit(0)
+
+    before = time.monotonic()
+    with pytest.raises(ModelRefused):
+        watched(forked(leave, noisy=True), Watch("'m.pkl'", 1, Bounds(), Limits(1)))
+    assert time.monotonic() - before < 6
