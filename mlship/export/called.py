@@ -7,6 +7,7 @@ them; none of them is what a model calls.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from scipy import special
 
 from mlship.export.allowed import allowed_names
+from mlship.export.calls import is_check
 
 _CALLED = {"func", "inverse_func"}
 _GIVEN = {"kw_args", "inv_kw_args"}
@@ -38,6 +40,8 @@ def wrong_called(key: str, value: Any, trust: Sequence[str]) -> str:
         return "" if "dtype" in key or key == "_baseclass" else f"is the class {name_of(value)}, which would be called"
     if _makes_objects(value):
         return f"is {name_of(value)}, which makes objects of what it is given"
+    if type(value) is functools.partial and is_check(value.func) and not value.args:  # of gradient boosting
+        return _wrong_given(value.keywords)
     if key in _CALLED and not _is_of_numbers(value):
         return f"is {name_of(value)}, which is no function of numbers"
     return ""

@@ -34,6 +34,13 @@ def _grown(**nodes: int) -> HistGradientBoostingRegressor:
     return model
 
 
+def _narrow() -> HistGradientBoostingRegressor:
+    """Histogram gradient boosting that asks for a set of categories without any bits."""
+    model = _grown(is_categorical=1, bitset_idx=0)
+    model._predictors[1][0].raw_left_cat_bitsets = np.zeros((1, 0), dtype=np.uint32)
+    return model
+
+
 def _with_memory(folder: Path) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y).set_params(memory=str(folder))
 
@@ -87,6 +94,7 @@ HARMFUL: dict[str, tuple[Any, str]] = {
     "grown beyond": (lambda _: _grown(right=2**30), "histgradientboostingregressor._predictors[1][0] is a tree whose"),
     "grown columns": (lambda _: _grown(feature_idx=9), "histgradientboostingregressor._predictors[1][0] is a tree"),
     "grown categories": (lambda _: _grown(is_categorical=1, bitset_idx=5), "is a tree that reads sets of categories"),
+    "grown sets": (lambda _: _narrow(), "is a tree that reads sets of categories which it does not have"),
     "sparse": (lambda _: harm.sparse(), "logisticregression.coef_ is a sparse array whose indices lead out of it"),
 }  # fmt: skip
 
@@ -173,3 +181,9 @@ def test_a_model_within_itself_is_looked_through_once() -> None:
     model = LogisticRegression().fit(X, Y)
     model.odd = [model, {"again": model}]
     vet(pickle.loads(pickle.dumps(model)), "'m'")
+
+
+def test_gradient_boosting_with_categories_passes() -> None:
+    """It holds a function with arguments for its columns of numbers, and sets of categories."""
+    rows = np.column_stack([np.arange(200) % 5, np.arange(200) % 7])
+    vet(HistGradientBoostingRegressor(max_iter=2, categorical_features=[0]).fit(rows, rows[:, 0] == 2), "'m'")
