@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAF = -1
+_WORDS = 8  # of 32 bits, for 256 categories: compiled code reads so many of each set
 _BEYOND = "is a tree whose nodes lead out of it or round in a circle"
 _COLUMNS = "is a tree that reads columns which the model does not have"
 
@@ -46,8 +47,9 @@ def wrong_grown(predictor: Any, width: int | None) -> str:
         return _BEYOND
     if width is not None and not _are_within(nodes["feature_idx"].astype(np.int64)[inner], width):
         return _COLUMNS
+    whole = type(sets) is np.ndarray and sets.dtype == np.uint32 and sets.ndim == 2 and sets.shape[1] == _WORDS
     asks = inner[nodes["is_categorical"][inner] != 0]
-    if len(asks) and not _are_within(nodes["bitset_idx"].astype(np.int64)[asks], len(sets)):
+    if len(asks) and not (whole and _are_within(nodes["bitset_idx"].astype(np.int64)[asks], len(sets))):
         return "is a tree that reads sets of categories which it does not have"
     return ""
 

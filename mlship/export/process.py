@@ -23,6 +23,7 @@ Frame = Literal["loaded", "error", "done", "artifact"]
 _FRAMES: tuple[Frame, ...] = get_args(Frame)
 _HEAD = struct.Struct(">BQ")
 _LONGEST = {"loaded": 2**16, "error": 2**20, "done": 2**20, "artifact": 2**31}  # protobuf ends at 2 GiB as well
+_LAST_WORDS = 1.0  # seconds
 _SPAWNED = "from mlship.export.inside import spawned; spawned()"
 _KEPT = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT")  # what a Python needs to begin at all
 
@@ -101,6 +102,16 @@ class Child:
         text = data.decode("utf-8", "replace")
         sys.stderr.write("".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text))
 
+    def _hear_out(self) -> None:
+        """Repeat what is left of what the child has printed; a process that left its group may keep its stderr open."""
+        deadline = time.monotonic() + _LAST_WORDS
+        while self._noise is not None and (left := deadline - time.monotonic()) > 0:
+            if select.select([self._noise], [], [], left)[0]:
+                self._repeat()
+        if self._noise is not None:
+            os.close(self._noise)
+            self._noise = None
+
     def end(self) -> int:
         """Kill the child and all of its group, and return the signal that had ended it before, or 0."""
         if self._status is None:
@@ -114,8 +125,7 @@ class Child:
                 status = os.waitpid(self._pid, 0)[1]
                 self._status = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             os.close(self._handle)
-            while self._noise is not None:
-                self._repeat()
+            self._hear_out()
         return self._status
 
 
@@ -140,6 +150,7 @@ def forked(work: Callable[[Sender], object], *, noisy: bool = False) -> Child:
             if printing is not None:
                 os.dup2(printing, 2)
                 os.close(printing)
+            _close_others(writing)
             work(Sender(writing))
         finally:  # nothing of the parent's may run twice
             os._exit(0)
@@ -147,6 +158,12 @@ def forked(work: Callable[[Sender], object], *, noisy: bool = False) -> Child:
     if printing is not None:
         os.close(printing)
     return Child(pid, reading, hearing)
+
+
+def _close_others(kept: int) -> None:
+    """Close what the parent had open: a file that is open already can be read and written whatever forbids opening."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(os.sysconf("SC_OPEN_MAX"), kept + 1))
 
 
 def started(request: Any, *, noisy: bool = False) -> Child:

@@ -6,6 +6,7 @@ hold to the proof, happens in a child process that can do nothing else and that 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -15,11 +16,12 @@ from pathlib import Path
 
 from mlship.errors import ModelRefused, OutputFailed, UsageError
 from mlship.export.inside import Request, live
-from mlship.export.job import ExportJob, ExportReport, Speed
+from mlship.export.job import ExportJob, ExportReport
 from mlship.export.limits import bounded
 from mlship.export.loading import Source
 from mlship.export.process import Child, forked, started
 from mlship.export.reading import check_name
+from mlship.export.result import reported
 from mlship.export.source import read_source
 from mlship.export.summary import document_of
 from mlship.export.watch import Told, Watch, watched
@@ -47,25 +49,12 @@ def run_export(job: ExportJob) -> ExportReport:
     source = read_source(job.model)
     named = replace(job, name=job.name or _stem(job.model))
     told = _made_apart(named, source) if job.confined and hasattr(os, "fork") else _made_here(named, source)
-    report = _report(output, told)
+    report = reported(output, told, named, hashlib.sha256(source.data).hexdigest())
+    document = document_of(report)  # before anything is written: it is made of what the child told
     write_atomic(output, told.artifact)
     if job.report is not None:
-        write_report(job.report, document_of(report))
+        write_report(job.report, document)
     return report
-
-
-def _report(output: Path, told: Told) -> ExportReport:
-    """What is reported of an artifact, which is read as any other before it is written."""
-    artifact = read_artifact(told.artifact)
-    try:
-        if artifact.card is None:
-            raise TypeError
-        speed = {str(form): Speed(**figures) for form, figures in told.done["speed"].items()}
-        rejected = {str(code): int(count) for code, count in told.done["rejected"].items()}
-        held = [str(item) for item in told.loaded["held"]]
-    except (TypeError, KeyError, ValueError, AttributeError):
-        raise ModelRefused("The process that made the artifact did not tell what it made.", code="crashed") from None
-    return ExportReport(output, artifact.digest, len(told.artifact), artifact.card, rejected, speed, held)
 
 
 def _made_apart(job: ExportJob, source: Source) -> Told:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse
 
 from mlship.errors import ModelRefused
+from mlship.export.called import wrong_called
 from mlship.export.indices import wrong_grown, wrong_tree
 
 _CACHING = ("sklearn", "imblearn")
@@ -149,7 +150,7 @@ def _wrong_attribute(key: str, value: Any, trust: Sequence[str]) -> str:
     if key in _HOLDS_ESTIMATORS:
         odd = next((item for item in _held(key, value) if not _is_estimator(item, trust)), None)
         return "" if odd is None else f"holds an object of type {type(odd).__name__} where an estimator belongs"
-    return ""
+    return wrong_called(key, value, trust)
 
 
 def _quoted(value: Any) -> str:

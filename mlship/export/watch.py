@@ -77,19 +77,35 @@ def watched(child: Child, watch: Watch) -> Told:
                 if not data:
                     break
             elif frame == "error":
-                raise _rebuilt(json.loads(data), watch, loaded=told.loaded is not None)
+                raise _rebuilt(_object(data), watch, loaded=told.loaded is not None)
             elif frame == "loaded":
-                told.loaded = json.loads(data)
+                if told.loaded is not None:  # it would get its time again
+                    raise ValueError("loaded twice")
+                told.loaded = _object(data)
                 deadline = time.monotonic() + watch.limits.seconds
             else:
                 told.done = json.loads(data)
     except TimeoutError:
         raise _too_slow(watch) if told.loaded is None else out_of_time(watch.limits) from None
-    except (EOFError, ValueError, KeyError, TypeError, AttributeError):  # gone, or what it says has no sense
+    except EOFError:
         raise _died(child.end(), watch, loaded=told.loaded is not None) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):  # it has no sense
+        raise untold() from None
     finally:
         child.end()
     return told
+
+
+def untold() -> ModelRefused:
+    """The refusal of a child whose words have no sense."""
+    return ModelRefused("The process that made the artifact did not tell what it made.", code="crashed")
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    if type(found) is not dict:
+        raise TypeError("no object")
+    return found
 
 
 def described(error: BaseException) -> dict[str, Any]:

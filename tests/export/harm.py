@@ -48,8 +48,8 @@ def opens_files() -> Pipeline:
     return model
 
 
-def calls(kind: type, **arguments: str) -> Pipeline:
-    """A pipeline that calls a class with arguments of its own."""
+def calls(kind: Any, **arguments: Any) -> Pipeline:
+    """A pipeline that calls a class or a function with arguments of its own."""
     model = make_pipeline(FunctionTransformer(), LogisticRegression()).fit(X, Y)
     model[0].func, model[0].kw_args = kind, arguments
     return model

@@ -202,6 +202,42 @@ def test_an_artifact_that_was_never_proven_is_not_written(
         assert not (tmp_path / "model.onnx").exists()
 
 
+_LOADED, _DONE = b'{"held": []}', b'{"rejected": {}, "speed": {}}'
+LIES = {
+    "another model": (_LOADED, _DONE),
+    "infinitely many": (_LOADED, b'{"rejected": {"a": 1e999}, "speed": {}}'),
+    "speed of one form": (
+        _LOADED,
+        b'{"rejected": {}, "speed": {"onnx": {"one_row": 1, "rows_per_second": 1, "asked_at_once": 1}}}',
+    ),
+    "no list": (b'{"held": "abc"}', _DONE),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_artifact_that_was_not_asked_for_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], lie: str
+) -> None:
+    """A sound artifact under another name, or one of which nonsense is told, is refused before any file is made."""
+    name = "other" if lie == "another model" else "model"
+    (tmp_path / "made").mkdir()
+    assert export(tmp_path / "made", LogisticRegression().fit(X, Y), "--name", name) == 0
+    artifact = (tmp_path / "made" / "model.onnx").read_bytes()
+
+    def live(_request: object, sender: Sender) -> None:
+        loaded, done = LIES[lie]
+        sender.send("loaded", loaded)
+        sender.send("done", done)
+        sender.send("artifact", artifact)
+
+    monkeypatch.setattr("mlship.export.run.live", live)
+    report = tmp_path / "report.html"
+    assert export(tmp_path, LogisticRegression().fit(X, Y), "--report", str(report)) == 4
+    assert one_line(capfd.readouterr().err) == "The process that made the artifact did not tell what it made."
+    assert not (tmp_path / "model.onnx").exists()
+    assert not report.exists()
+
+
 def test_every_way_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy of this process, a new one and this one itself make the same artifact."""
     job = ExportJob(save(tmp_path, LogisticRegression().fit(X, Y)), tmp_path / "model.onnx")

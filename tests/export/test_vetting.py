@@ -9,12 +9,15 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pyarrow
 import pytest
 import xgboost
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_array
 
 from mlship.errors import ModelRefused
 from mlship.export.vetting import vet
@@ -28,6 +31,13 @@ def _grown(**nodes: int) -> HistGradientBoostingRegressor:
     model = HistGradientBoostingRegressor(max_iter=2, min_samples_leaf=2).fit(X, Y)
     for name, value in nodes.items():
         model._predictors[1][0].nodes[name][0] = value
+    return model
+
+
+def _narrow() -> HistGradientBoostingRegressor:
+    """Histogram gradient boosting that asks for a set of categories without any bits."""
+    model = _grown(is_categorical=1, bitset_idx=0)
+    model._predictors[1][0].raw_left_cat_bitsets = np.zeros((1, 0), dtype=np.uint32)
     return model
 
 
@@ -55,6 +65,26 @@ HARMFUL: dict[str, tuple[Any, str]] = {
         lambda folder: harm.calls(lightgbm.Booster, model_file=str(folder / "mark")),
         "pipeline.functiontransformer.func is the class lightgbm.basic.Booster",
     ),
+    "a forged pointer": (
+        lambda _: harm.calls(np.ndarray, dtype=np.dtype("O"), buffer=b"A" * 8),
+        "pipeline.functiontransformer.func is the class numpy.ndarray, which would be called",
+    ),
+    "a forged array": (
+        lambda _: harm.calls(pyarrow.array([1]).__reduce__()[0]),
+        "pipeline.functiontransformer.func is pyarrow.lib._restore_array, which makes objects",
+    ),
+    "arguments that are none": (
+        lambda _: harm.calls(np.array, dtype=np.dtype("O")),
+        "pipeline.functiontransformer.kw_args holds an object of type ObjectDType",
+    ),
+    "no function of numbers": (
+        lambda _: harm.calls(check_array),
+        "pipeline.functiontransformer.func is sklearn.utils.validation.check_array, which is no function of numbers",
+    ),
+    "a class for a distance": (
+        lambda _: KNeighborsClassifier(2).fit(X, Y).set_params(weights=np.ndarray),
+        "kneighborsclassifier.weights is the class numpy.ndarray, which would be called",
+    ),
     "an array for a step": (lambda _: _of_an_array(), "pipeline.steps holds an object of type ndarray"),
     "a circle": (lambda _: harm.circle(), "decisiontreeclassifier.tree_ is a tree whose nodes lead out of it"),
     "beyond": (lambda _: harm.beyond(), "decisiontreeclassifier.tree_ is a tree whose nodes lead out of it"),
@@ -64,6 +94,7 @@ HARMFUL: dict[str, tuple[Any, str]] = {
     "grown beyond": (lambda _: _grown(right=2**30), "histgradientboostingregressor._predictors[1][0] is a tree whose"),
     "grown columns": (lambda _: _grown(feature_idx=9), "histgradientboostingregressor._predictors[1][0] is a tree"),
     "grown categories": (lambda _: _grown(is_categorical=1, bitset_idx=5), "is a tree that reads sets of categories"),
+    "grown sets": (lambda _: _narrow(), "is a tree that reads sets of categories which it does not have"),
     "sparse": (lambda _: harm.sparse(), "logisticregression.coef_ is a sparse array whose indices lead out of it"),
 }  # fmt: skip
 
@@ -150,3 +181,9 @@ def test_a_model_within_itself_is_looked_through_once() -> None:
     model = LogisticRegression().fit(X, Y)
     model.odd = [model, {"again": model}]
     vet(pickle.loads(pickle.dumps(model)), "'m'")
+
+
+def test_gradient_boosting_with_categories_passes() -> None:
+    """It holds a function with arguments for its columns of numbers, and sets of categories."""
+    rows = np.column_stack([np.arange(200) % 5, np.arange(200) % 7])
+    vet(HistGradientBoostingRegressor(max_iter=2, categorical_features=[0]).fit(rows, rows[:, 0] == 2), "'m'")
