@@ -200,5 +200,7 @@ def _quieten(thing: Any, attributes: dict[str, Any]) -> None:
         thing.memory = None  # from it files of others would be loaded
     if attributes.get("n_jobs") is not None:
         thing.n_jobs = 1
+    if attributes.get("_n_threads") is not None:  # as KMeans keeps it: more than there are here are waited for
+        thing._n_threads = 1
     if attributes.get("verbose"):
         thing.verbose = type(attributes["verbose"])(0) if isinstance(attributes["verbose"], bool | int) else 0
