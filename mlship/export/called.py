@@ -41,10 +41,15 @@ def wrong_called(key: str, value: Any, trust: Sequence[str]) -> str:
     if _makes_objects(value):
         return f"is {name_of(value)}, which makes objects of what it is given"
     if type(value) is functools.partial and is_check(value.func) and not value.args:  # of gradient boosting
-        return _wrong_given(value.keywords)
+        types = [item for item in value.keywords.values() if isinstance(item, list) and all(map(_is_number_type, item))]
+        return _wrong_given({name: item for name, item in value.keywords.items() if item not in types})
     if key in _CALLED and not _is_of_numbers(value):
         return f"is {name_of(value)}, which is no function of numbers"
     return ""
+
+
+def _is_number_type(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, np.number)
 
 
 def name_of(thing: Any) -> str:

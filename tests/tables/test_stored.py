@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlship import objects
 from mlship.errors import InputRefused, UsageError, exit_code_of
 from mlship.objects import Location, parse
-from mlship.tables import objects as tables_objects
+from mlship.tables import stored as tables_objects
 from mlship.tables.stored import ObjectInput, polars_options
 
 SIZE = 20_000_000
