@@ -69,12 +69,16 @@ def _wrong_given(value: Any) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether a value is a number, a text or such, or several numbers."""
+    """Tell whether a value is a number, a text or such, a type of numbers, or several of them."""
     if type(value) in (list, tuple):
-        return all(type(item) in _PLAIN or isinstance(item, np.number | np.bool_) for item in value)
+        return all(_is_single(item) for item in value)
     if type(value) is np.ndarray:
         return value.dtype.kind in "biuf"
-    if isinstance(value, type):  # a type of numbers, as `dtype`
+    return _is_single(value)
+
+
+def _is_single(value: Any) -> bool:
+    if isinstance(value, type):  # as `dtype`
         return issubclass(value, (np.number, np.bool_)) or value in (int, float, bool)
     return type(value) in _PLAIN or isinstance(value, np.number | np.bool_)
 

@@ -29,7 +29,7 @@ LIES: dict[str, Callable[[Sender, int], object]] = {
     "no object": lambda sender, _handle: sender.send("error", b"[]"),
     "no end of brackets": lambda sender, _handle: sender.send("loaded", b"[" * 60_000),
     "an object without end": lambda sender, _handle: sender.send("error", b'{"a":' * 60_000),
-    "loaded twice": lambda sender, _handle: [sender.send("loaded", b"{}") for _ in range(2)],
+    "loaded twice": lambda _sender, handle: os.write(handle, (b"\x00" + bytes(7) + b"\x02{}") * 2),
 }
 
 
