@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,12 @@ def _refused(name: str, path: str, problem: str) -> ModelRefused:
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
-    """What a thing's own dictionary holds; no property of it is asked."""
+    """What a thing's own dictionary holds; no property of it is asked.
+
+    A function comes by its name from a library, and files cannot set anything of it: what it holds is the library's.
+    """
+    if isinstance(thing, FunctionType | BuiltinFunctionType):
+        return {}
     try:
         found = object.__getattribute__(thing, "__dict__")
     except AttributeError:
