@@ -98,9 +98,9 @@ def test_what_mlship_wrote_is_no_input(batch: Batch) -> None:
     for options in (
         [],
         ["-o", "d/all.csv"],
-        ["-o", "d/all.parquet"],
+        ["-o", "d/every.parquet"],
         ["-o", "d/parts/", "--rejects", "d/broken.ndjson"],
-        ["--format", "ndjson"],
+        ["--format", "ndjson", "--overwrite"],  # whose rejects go where those of the CSV were
     ):
         outcome = batch("d", *options, "--json")
         assert outcome.code == 0, outcome.stderr
