@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import scipy.stats
+import skops.io
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import RandomizedSearchCV
@@ -25,8 +26,6 @@ from tests.export.files import fitted
 from tests.export.marking import MARKER
 from tests.export.test_malice_sound import _distribution
 
-skops_io = pytest.importorskip("skops.io")  # which is not there beside the lowest versions
-
 Edit = Callable[[dict[str, Any]], None]
 MARKING = "tests.export.marking"
 LINEAR = "sklearn.linear_model._base.LinearRegression"
@@ -35,7 +34,7 @@ LINEAR = "sklearn.linear_model._base.LinearRegression"
 def saved(thing: Any, edit: Edit | None = None, more: dict[str, bytes] | None = None) -> bytes:
     """Return a file of skops' whose schema was edited, with members that take the place of its own, or come besides."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(skops_io.dumps(thing))) as whole, zipfile.ZipFile(stream, "w", 8) as out:
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(thing))) as whole, zipfile.ZipFile(stream, "w", 8) as out:
         for member in whole.namelist():
             data = whole.read(member)
             if member == "schema.json" and edit is not None:
@@ -219,7 +218,7 @@ def test_a_hostile_file_of_skops(folder: Path, shape: str, capsys: pytest.Captur
 def test_the_hostile_files_are_real(folder: Path, shape: str) -> None:
     """Read by skops, which is told to trust the names in it, each of these leaves its mark."""
     content = HOSTILE[shape][0]()
-    skops_io.loads(content, trusted=skops_io.get_untrusted_types(data=content))
+    skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
 
     assert (folder / MARKER).exists()
 
@@ -252,6 +251,6 @@ SOUND = sound()
 @pytest.mark.parametrize("model", SOUND.values(), ids=SOUND)
 def test_sound_files_are_read(folder: Path, model: Any) -> None:
     """What fitted models hold is let in: a function as a parameter, a distribution as scipy writes it, sparse data."""
-    skops_io.dump(model, "model.skops")
+    skops.io.dump(model, "model.skops")
 
     assert type(load_model(folder / "model.skops").estimator) is type(model)
