@@ -1,7 +1,7 @@
 """Reading a fitted model from its file without running what the file says.
 
-A pickle is a program. What it would import is listed first, and has to be in an exact allow-list; then it is loaded in
-a child process that has limits; then here. Each kind of file has its reader, in one table.
+A pickle is a program. What it would import is listed first, and has to be in an exact allow-list; only then is it
+loaded. An export does all of this in a child process that has limits. Each kind of file has its reader, in one table.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from mlship.errors import ModelRefused, UsageError
-from mlship.export.child import rehearse
 from mlship.export.loading import Loaded, Loading, Source
 from mlship.export.native import is_native, read_native
 from mlship.export.pickled import read_pickle
 from mlship.export.skops_file import is_skops, read_skops
-from mlship.export.source import read_source
 from mlship.export.versions import check_versions
 from mlship.export.vetting import vet
 
@@ -44,28 +42,18 @@ _KINDS = (
 """What files there are, the first that it is decides; a pickle has no mark of its own, so it comes last."""
 
 
-def load_model(path: Path, loading: Loading | None = None) -> Loaded:
-    """Read a fitted estimator from a file, or from a folder that MLflow wrote.
+def load_source(source: Source, loading: Loading) -> Loaded:
+    """Load a fitted estimator out of what was read, in this process, where `importable` finds the user's modules.
 
     Args:
-        path: The file or the folder.
-        loading: What the user allows; nothing besides the allow-list by default.
+        source: The model file as it was read.
+        loading: What the user allows.
 
     Raises:
-        UsageError: There is no such file.
         ModelRefused: It is no model file, imports what is not allowed, is damaged, hits a limit, was saved by another
             major.minor version of scikit-learn, holds no estimator or an unfitted one.
         DependencyMissing: The library that it needs is not installed.
     """
-    loading = loading or Loading()
-    source = read_source(path)
-    with importable(loading.python_path):
-        rehearse(lambda: load_source(source, loading), source.name, len(source.data), loading.bounds)
-        return load_source(source, loading)
-
-
-def load_source(source: Source, loading: Loading) -> Loaded:
-    """Load what was read, in this process: `load_model` tries it in another one first, and export does all there."""
     check_versions([source.said] if source.said else [], source, allow=loading.allow_version_mismatch)
     read = next(kind.read for kind in _KINDS if kind.is_it(source))
     loaded = read(source, loading)

@@ -18,8 +18,7 @@ from sklearn.linear_model import LinearRegression
 
 from mlship.cli.main import run
 from mlship.errors import MlshipError
-from mlship.export.load import load_model
-from tests.export.files import Call, fitted, packed
+from tests.export.files import Call, fitted, load_model, packed
 
 LOOKS = {
     "an empty file": b"",

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mlship.cli.main import run
-from mlship.export.load import load_model
+from tests.export.files import load_model
 from tests.export.judging import opened
 from tests.export.recipes import fitted as fitted_by
 from tests.export.recipes import recipe_of, scored_estimators

@@ -21,8 +21,7 @@ from sklearn.model_selection import RandomizedSearchCV
 
 from mlship.cli.main import run
 from mlship.export import allowed
-from mlship.export.load import load_model
-from tests.export.files import fitted
+from tests.export.files import fitted, load_model
 from tests.export.marking import MARKER
 from tests.export.test_malice_sound import _distribution
 

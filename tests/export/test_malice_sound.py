@@ -18,8 +18,7 @@ from sklearn.utils.validation import check_array
 
 from mlship.cli.main import run
 from mlship.errors import ModelRefused
-from mlship.export.load import load_model
-from tests.export.files import Call
+from tests.export.files import Call, load_model
 
 TOUCH = "open('marker', 'w').close()"
 

@@ -11,8 +11,7 @@ import pytest
 from mlship.cli.main import run
 from mlship.errors import UsageError
 from mlship.export import mlflow, reading
-from mlship.export.load import load_model
-from tests.export.files import fitted
+from tests.export.files import fitted, load_model
 
 
 @pytest.fixture(autouse=True)
