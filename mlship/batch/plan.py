@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlship.batch.inputs import Input
 from mlship.batch.job import BatchJob
 from mlship.errors import InputRefused, OutputFailed, UsageError
 from mlship.model.signature import Output, Signature
+from mlship.model.tensors import OUTPUT_ARRAYS
+from mlship.model.values.codes import Array
 from mlship.tables.contract import Source, Wanted
 from mlship.tables.dialect import Told
 
@@ -44,6 +48,11 @@ class BatchPlan:
     first: Source
     outputs: tuple[Output, ...]
     none: Kept
+
+    @property
+    def no_outputs(self) -> dict[str, Array]:
+        """The output columns without rows."""
+        return {output.name: np.empty(0, dtype=OUTPUT_ARRAYS[output.dtype]) for output in self.outputs}
 
     def open(self, place: int) -> Source:
         """Open an input, which has the same columns as the first; that one is given as it was opened before.
@@ -86,7 +95,7 @@ def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> Bat
         _check_others(job.inputs[0], first.columns, others)
         asked = () if job.actual is None else (_actual(job, first.columns),)
         # what both models read by the same rules is read once
-        wanted = Wanted(renamed, keep, (*asked, *others), job.null)
+        wanted = Wanted(renamed, keep, (*asked, *others), job.null, all=job.keep == "all")
         none = first.none_of(keep)
     except BaseException:
         first.close()

@@ -27,7 +27,7 @@ def document(facts: dict[str, Any]) -> Document:
     name = f"{model['name']} {model['version']}" if model else "no model"
     return Document(
         title=f"Batch of {name}",
-        notes=(verdict(facts),),
+        notes=(verdict(facts), *([facts["error"]["message"]] if facts.get("error") else [])),
         sections=(*_run_sections(facts), *watched_sections(facts), *_sections_of_runs(facts)),
         facts=facts,
     )

@@ -86,6 +86,7 @@ class _Run:
         self._seconds: dict[str, float] = {}
         self._first_error: tuple[str, int, CellError] | None = None
         self._rejects_published: str | None = None
+        self._more: dict[str, Any] | None = None
         self._started = time.monotonic()
 
     def result(self, advance: Advance, checks: tuple[Check, ...]) -> BatchReport:
@@ -99,7 +100,7 @@ class _Run:
                 self._score(advance, checks)
                 return self._published()
         except MlshipError as error:
-            error.facts = {**self._report().to_json(), **error.facts}
+            error.facts = {**self._report().to_json(), **self._findings(), **error.facts}
             raise
         finally:
             self._plan.first.close()
@@ -107,7 +108,7 @@ class _Run:
     def _known(self, finished: dict[str, Any]) -> BatchReport:
         """What a run that did it all told, judged by the limit of today."""
         report = of_record(finished)
-        self._tally = report.tally
+        self._tally, self._more = report.tally, report.more
         if self._tally.rejected > self._plan.job.limit.allowed(self._tally.read):
             self._rejects_published = report.rejects_file
             raise too_many(self._plan.job, self._tally, None, report.rejects_file)
@@ -120,6 +121,12 @@ class _Run:
             rejects_file=self._rejects_published,
             seconds=time.monotonic() - self._started,
         )
+
+    def _findings(self) -> dict[str, Any]:
+        """What was found so far, or in the run that did it all."""
+        if self._more is not None:
+            return self._more
+        return findings(self._setting.scorer, self._totals, self._tally, self._seconds)
 
     def _take_up(self) -> None:
         """Go on where an unfinished run of this job stood."""
@@ -140,7 +147,7 @@ class _Run:
         encoder = self._setting.scorer.encoder
         if encoder.appends:
             return encoder.head()
-        return encoder.rows(self._plan.none, _none_of(self._plan))
+        return encoder.rows(self._plan.none, self._plan.no_outputs)
 
     def _note(self, done: Done) -> None:
         self._done.append(done)
@@ -222,7 +229,7 @@ class _Run:
 
     def _take_nothing(self) -> None:
         """Give the output one part without rows, so that there is a file that tells its columns."""
-        data = self._setting.scorer.encoder.file(self._plan.none, _none_of(self._plan))
+        data = self._setting.scorer.encoder.file(self._plan.none, self._plan.no_outputs)
         digest = hashlib.sha256(data).hexdigest()
         empty = hashlib.sha256(b"").hexdigest()
         done = Done(0, 0, 0, 0, 0, "", 0, 0, 0, size=len(data), digest=digest, rejects_digest=empty)
@@ -274,7 +281,7 @@ class _Run:
         raise too_many(plan.job, self._tally, self._first_error, self._rejects_published)
 
     def _published(self) -> BatchReport:
-        more = findings(self._setting.scorer, self._totals, self._tally, self._seconds)
+        more = self._findings()
         report = BatchReport(
             model=describe_model(self._setting.scorer.session),
             tally=self._tally,
@@ -289,11 +296,3 @@ class _Run:
             seconds=time.monotonic() - self._started,
             more={**more, "digests": published.digests},
         )
-
-
-def _none_of(plan: BatchPlan) -> dict[str, Any]:
-    import numpy as np
-
-    from mlship.model.tensors import OUTPUT_ARRAYS
-
-    return {output.name: np.empty(0, dtype=OUTPUT_ARRAYS[output.dtype]) for output in plan.outputs}

@@ -15,7 +15,16 @@ from mlship.batch.stop import Stop, stop_on_signals
 from mlship.batch.window import WINDOW_CLOSED
 from mlship.cli.batch_given import Given, check, job_of
 from mlship.cli.batch_told import of_facts, summary, summed
-from mlship.errors import GateExceeded, InputRefused, MlshipError, OutputFailed, OutputLocked, UsageError
+from mlship.errors import (
+    GateExceeded,
+    InputRefused,
+    MlshipError,
+    OutputFailed,
+    OutputLocked,
+    Stopped,
+    UsageError,
+    exit_code_of,
+)
 
 if TYPE_CHECKING:
     from mlship.batch.window import StopAt
@@ -80,6 +89,7 @@ class _Go:
                 reports = self._runs(session, model, checks)
             except MlshipError as error:
                 error.facts = {**BatchReport(model=describe_model(session)).to_json(), **error.facts}
+                self._report_of(error)
                 raise
             return self._told(reports)
 
@@ -144,11 +154,7 @@ class _Go:
         facts = {**report.to_json(), "gates": [gate.to_json() for gate in gates]}
         exceeded = [gate for gate in gates if gate.exceeded]
         code = 9 if exceeded else 0
-        if self.given.report is not None:
-            from mlship.batch.report import document
-            from mlship.report.document import write_report
-
-            write_report(self.given.report, document({"status": "done", "exit_code": code, **facts}))
+        self._write({"status": "done", "exit_code": code, **facts})
         if exceeded:
             error = GateExceeded(
                 exceeded[0].sentence, hint="The output was published. Look closer with: --report report.html"
@@ -158,3 +164,20 @@ class _Go:
         if self.console.json:
             self.console.result({"status": "done", "exit_code": 0, **facts, "error": None})
         return f"{report.tally.read:,} rows in, {report.tally.written:,} out, {report.tally.rejected:,} rejected"
+
+    def _report_of(self, failed: MlshipError) -> None:
+        """Write the report of runs that did not come to their end, which is when it is looked at most."""
+        status = "stopped" if isinstance(failed, Stopped) else "failed"
+        said = {"code": failed.code, "message": failed.message, "hint": failed.hint}
+        try:
+            self._write({**failed.facts, "status": status, "exit_code": exit_code_of(failed), "error": said})
+        except OutputFailed as error:  # the first failure is the one to be told
+            self.console.warn(error.message)
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        if self.given.report is None:
+            return
+        from mlship.batch.report import document
+        from mlship.report.document import write_report
+
+        write_report(self.given.report, document(facts))

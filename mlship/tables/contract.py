@@ -74,12 +74,14 @@ class Wanted:
         keep: The columns carried along, in the input's order.
         others: Further columns that somebody will ask for by `Rows.other`.
         null: Further texts that mean null, where values are texts.
+        all: Whether what is carried along was to be all that the input has, so that nothing may be passed over.
     """
 
     signature: Signature
     keep: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     null: tuple[str, ...] = ()
+    all: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class Typed:
             self._tokens_seen = self._tokens_seen or frame is not None
         if frame is None or frame.height != rows or not self._certain(data, frame, numbers):
             return None
-        return frame.select(pl.nth(*(frame.get_column_index(name) for name in wanted.names)))
+        return framed([frame.get_column(name) for name in wanted.names])
 
     def _numbers(self, wanted: Wanted) -> dict[str, str]:
         """The columns that only the model wants, and of which every text is a number, null or refused, with dtypes."""
@@ -83,9 +83,7 @@ class Typed:
             return None
         if self._dialect.decimal_comma and b"." in data:  # with which Polars takes a number too
             return None
-        codes = np.frombuffer(data, dtype=np.uint8)
-        rows = int(np.count_nonzero(codes == records.NEWLINE))
-        fields = int(np.count_nonzero(codes == self._dialect.separator))
+        rows, fields = records.count(data, records.NEWLINE, self._dialect.separator)
         if fields != rows * (len(self._columns) - 1) or not records.is_utf8(data):
             return None
         return rows
@@ -110,6 +108,7 @@ class Typed:
             )
         except pl.exceptions.PolarsError:
             return None
+        frame = frame.rechunk()  # Polars' threads read a part each, which every later look would put together
         # A short row lacks its last field. Where none is short and fields add up, none is long either.
         if frame.get_columns()[-1].null_count() and not records.survey(data, self._dialect).has_shape(
             len(self._columns)

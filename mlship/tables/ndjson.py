@@ -33,7 +33,7 @@ class NdjsonSource:
 
     The columns are the keys of the lines in the first 8 MiB, in order of appearance. A line need not have all of
     them: a kept column that it lacks is null in it. Keys that appear only further on are no columns; the model's
-    own are read all the same, others are passed over.
+    own are read all the same, and others are passed over unless all was to be carried along.
 
     Args:
         given: The bytes.
@@ -53,6 +53,7 @@ class NdjsonSource:
             self._body = opening(lines, given.name)
             look = lines.piece(_LOOK, self._body)
             self.columns = _columns(look, given.name)
+            self._known = frozenset(self.columns)
             if not given.seekable:  # what cannot be opened again, or only at the price of unpacking it again
                 lines.unread(look)
                 self._opened = lines
@@ -80,9 +81,27 @@ class NdjsonSource:
             opened.close()
 
     def read(self, chunk: Chunk, wanted: Wanted) -> NdjsonRows:
-        """Read a chunk."""
+        """Read a chunk.
+
+        Raises:
+            InputRefused: All columns are to be carried along, and a line has one that nothing announced.
+        """
         data = self._bytes(chunk) if chunk.data is None else chunk.data
-        return NdjsonRows(objects.parsed(data), chunk.start, wanted)
+        found = objects.parsed(data)
+        if wanted.all:
+            self._check_keys(found, chunk.start)
+        return NdjsonRows(found, chunk.start, wanted)
+
+    def _check_keys(self, found: objects.Objects, start: int) -> None:
+        for row, record in enumerate(found.records):
+            if not record.keys() <= self._known:
+                new = next(key for key in record if key not in self._known)
+                raise InputRefused(
+                    f"'{self._given.name}': the line that begins at byte {start + int(found.starts[row])} has the key "
+                    f"'{new}', which no line in the first {_LOOK >> 20} MiB has, so that it is no column.",
+                    hint="Name the columns to carry along with --keep COLUMN,COLUMN (or: --keep none).",
+                    code="late_column",
+                )
 
     def _bytes(self, chunk: Chunk) -> bytes:
         size = chunk.stop - chunk.start

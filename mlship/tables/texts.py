@@ -81,6 +81,8 @@ def _cast(signature: Signature, frame: pl.DataFrame) -> dict[str, pl.Series]:
         for column in signature.inputs
         if column.dtype in NUMBERS and frame.get_column(column.name).dtype == pl.String
     ]
+    if not wanted:
+        return {}
     # under other names, because those of users may be patterns to Polars, such as `*`
     texts = pl.DataFrame([frame.get_column(column.name).alias(str(place)) for place, column in enumerate(wanted)])
     casts = (pl.col(str(place)).cast(NUMBERS[column.dtype], strict=False) for place, column in enumerate(wanted))

@@ -116,3 +116,23 @@ def test_the_report_holds_what_was_found(batch: Batch, folder: Path, data: pd.Da
     assert batch(*arguments).code == 0
     assert (folder / f"r.{ending}").exists()
     assert batch("in.csv", "-m", "label.onnx", "--report", "r.pdf").code == 2
+
+
+@pytest.mark.parametrize("ending", ["json", "html"])
+def test_a_run_past_its_limit_is_reported(batch: Batch, folder: Path, ending: str) -> None:
+    """Past the reject limit the report tells what was found and why nothing was published, a second time too."""
+    (folder / "bad.csv").write_text("my age,income,city\n1,2,Porto\nold,2,Porto\n3,2,Porto\n")
+    arguments = ["bad.csv", "-m", "town.onnx", "-o", "out.csv", "--max-rejects", "0", "--report", f"r.{ending}"]
+    for _ in range(2):
+        assert batch(*arguments).code == 3
+        text = (folder / f"r.{ending}").read_text()
+        assert "not_a_number" in text
+        assert "were rejected, more than the 0 allowed" in text
+        (folder / f"r.{ending}").unlink()
+    assert batch(*arguments[:-3], "5", *arguments[-2:]).code == 0
+    assert batch(*arguments).code == 3
+    if ending == "json":
+        told = json.loads((folder / "r.json").read_text())
+        assert (told["status"], told["exit_code"], told["error"]["code"]) == ("failed", 3, "too_many_rejects")
+        assert told["rows"] == {"in": 3, "out": 2, "rejected": 1}
+        assert told["inputs"][0]["rows"] == 3
