@@ -72,7 +72,8 @@ def stay_alone() -> None:
         if lightgbm is not None:
             lightgbm._LIB.LGBM_SetMaxThreads(ctypes.c_int(1))
     if hasattr(os, "sched_setaffinity"):  # for XGBoost, which counts the processors itself
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})  # exports at once go to different ones
 
 
 def keep_from_files(reading: Sequence[Path], scratch: Path | None = None) -> bool:
