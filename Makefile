@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test faults bench-batch matrix lint samples check clean
+.PHONY: help run test test-all faults bench-batch matrix lint samples check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +21,14 @@ run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the
 	@echo "To answer over HTTP with the same model:"
 	@echo "  $(BIN)/mlship serve .run/penguins.onnx"
 
-test: $(VENV)/.group-test ## Run all tests; ARGS="-k serve" and the like go to pytest
+test: $(VENV)/.group-test ## Run the tests, with a sample of each long campaign; ARGS="-k serve" and the like go to pytest
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
+test-all: $(VENV)/.group-test ## Run the tests, and each of their campaigns whole, which takes about an hour
+	$(BIN)/python -m pytest -n 2 --dist loadscope --whole $(ARGS)
+
 faults: $(VENV)/.group-test ## Run the whole campaign of faults on batch: calls that fail, kills, flipped bits, full disks
-	$(BIN)/python -m pytest -n 2 --dist load --faults tests/faults $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist load --whole tests/faults $(ARGS)
 
 bench-batch: $(VENV)/.group-test ## Measure batch against pandas, Polars and onnxruntime; ARGS="--only lr --pairs 5" choose
 	$(BIN)/python -m tests.benchmarks.bench_batch $(ARGS)

@@ -13,7 +13,23 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what decides how much is run."""
-    parser.addoption("--faults", action="store_true", help="run the whole campaign of faults, which takes minutes")
+    parser.addoption("--whole", action="store_true", help="run each campaign whole, which takes much longer")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to whole campaigns only."""
+    if config.getoption("--whole"):
+        return
+    left = [item for item in items if item.get_closest_marker("whole") is not None]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item.get_closest_marker("whole") is None]
+
+
+@pytest.fixture(scope="session")
+def whole(request: pytest.FixtureRequest) -> bool:
+    """Whether campaigns are run whole, as `make test-all` does, and not a sample of each, as `make test` does."""
+    return bool(request.config.getoption("--whole"))
 
 
 def _skipped(config: pytest.Config) -> list[str]:

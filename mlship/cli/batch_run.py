@@ -167,6 +167,8 @@ class _Go:
 
     def _report_of(self, failed: MlshipError) -> None:
         """Write the report of runs that did not come to their end, which is when it is looked at most."""
+        if isinstance(failed, (UsageError, OutputLocked)):  # nothing was done; the name may be another run's
+            return
         status = "stopped" if isinstance(failed, Stopped) else "failed"
         said = {"code": failed.code, "message": failed.message, "hint": failed.hint}
         try:

@@ -39,20 +39,10 @@ SCENARIOS = (
 )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what belongs to the whole campaign only."""
-    if config.getoption("--faults"):
-        return
-    left = [item for item in items if item.get_closest_marker("whole") is not None]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item.get_closest_marker("whole") is None]
-
-
 @pytest.fixture(scope="session")
-def pick(request: pytest.FixtureRequest) -> Pick[Any]:
-    """All cases with --faults; else as many as asked for, others at each place, the same every time."""
-    if request.config.getoption("--faults"):
+def pick(whole: bool) -> Pick[Any]:
+    """All cases with --whole; else as many as asked for, others at each place, the same every time."""
+    if whole:
         return lambda cases, _number: cases
     return lambda cases, number: sorted(random.Random(7).sample(list(cases), min(number, len(cases))))  # noqa: S311
 
