@@ -151,9 +151,11 @@ class Typed:
 
 def _holds(values: NDArray[np.float64], dtype: str) -> bool:
     """Whether a dtype holds all of the numbers, integers exactly."""
+    # The extremes tell of all: not a number is its own extreme.
+    low, high = values.min(initial=0.0), values.max(initial=0.0)
     if dtype == "int64":
-        return bool((np.abs(values) < _INEXACT).all()) and bool((values == np.rint(values)).all())
+        return bool(-_INEXACT < low and high < _INEXACT and (values == np.rint(values)).all())
     if dtype == "float32":
         with np.errstate(over="ignore"):
-            return bool(np.isfinite(values.astype(np.float32)).all())
-    return bool(np.isfinite(values).all())
+            low, high = np.float32(low), np.float32(high)
+    return bool(np.isfinite(low) and np.isfinite(high))

@@ -77,10 +77,19 @@ def _passes(column: Column, values: Sequence[Any] | Array, tensor_dtype: str) ->
         and column.dtype == tensor_dtype == "float64"
         and not column.exact
         and (column.unknown or column.categories is None)
-        and (column.limit is None or bool(np.abs(values).max(initial=0.0) <= column.limit))
-        and (column.low is None or not bool(np.less(values, column.low).any()))
-        and not (column.finite and np.isinf(values).any())
+        and _within(column, values)
     )
+
+
+def _within(column: Column, values: NDArray[np.float64]) -> bool:
+    """Whether float64 values obey a column's bounds; False where some are not a number, which then has to be told."""
+    bound = np.inf if column.limit is None else column.limit
+    if not len(values) or (bound == np.inf and column.low is None and not column.finite):
+        return True
+    low, high = values.min(), values.max()  # not a number is its own extreme
+    if column.finite and not (np.isfinite(low) and np.isfinite(high)):
+        return False
+    return bool(-bound <= low and high <= bound and (column.low is None or column.low <= low))
 
 
 def _array(column: Column, values: Sequence[Any] | Array, skip: NDArray[np.bool_], rows: int) -> Array:
