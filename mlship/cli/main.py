@@ -57,6 +57,17 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+_NOTHING_DONE: dict[str, Any] = {
+    "model": None,
+    "rows": {"in": 0, "out": 0, "rejected": 0},
+    "rejects": {},
+    "outputs": [],
+    "rejects_file": None,
+    "seconds": 0.0,
+}
+"""What --json tells of work, where a command failed before any."""
+
+
 def run(argv: list[str]) -> int:
     """Run one command line.
 
@@ -109,6 +120,7 @@ def _failed(console: Console, code: int, error: MlshipError) -> int:
     if console.json:
         console.result(
             {
+                **_NOTHING_DONE,
                 **error.facts,
                 "status": "stopped" if isinstance(error, Stopped) else "failed",
                 "exit_code": code,

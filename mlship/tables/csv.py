@@ -74,7 +74,7 @@ class CsvSource:
             where += f", row {row}"
         return InputRefused(
             f"{where}: the record that begins at byte {start} does not end; a quote in it may never be closed.",
-            hint="Check the quotes from that byte on.",
+            hint="Check the quotes from that byte on; where records are really so long, give more: --chunk-size 256MiB",
             code="unclosed_quote",
         )
 

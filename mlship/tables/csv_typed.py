@@ -154,7 +154,7 @@ def _holds(values: NDArray[np.float64], dtype: str) -> bool:
     # The extremes tell of all: not a number is its own extreme.
     low, high = values.min(initial=0.0), values.max(initial=0.0)
     if dtype == "int64":
-        return bool(-_INEXACT < low and high < _INEXACT and (values == np.rint(values)).all())
+        return bool(low > -_INEXACT and high < _INEXACT and (values == np.rint(values)).all())
     if dtype == "float32":
         with np.errstate(over="ignore"):
             low, high = np.float32(low), np.float32(high)

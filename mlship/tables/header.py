@@ -18,6 +18,7 @@ _LONGEST = 1 << 26
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 200
 _COMMA_NUMBER = re.compile(r"[ \t]*[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*")
+_GROUPED = re.compile(r"[ \t]*[+-]?[1-9][0-9]{0,2},[0-9]{3}[ \t]*")
 # Longer marks first: that of UTF-32 begins as that of UTF-16 does.
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 # How other kinds of files begin, and what they are.
@@ -200,14 +201,17 @@ def _check_names(columns: tuple[str, ...], name: str) -> None:
 
 
 def _has_decimal_commas(data: bytes, columns: tuple[str, ...], told: Told, dialect: Dialect) -> bool:
-    """Whether numbers among the first rows are written with commas, and none with a point."""
+    """Whether numbers among the first rows are written with commas, and none with a point.
+
+    `1,500` alone says nothing: it may be one and a half or fifteen hundred.
+    """
     seen = False
     for fields in _first_rows(data, columns, dialect):
         for column, text in zip(columns, fields, strict=True):
             if column in told.numbers:
                 if "." in text:
                     return False
-                seen = seen or _COMMA_NUMBER.fullmatch(text) is not None
+                seen = seen or bool(_COMMA_NUMBER.fullmatch(text) and not _GROUPED.fullmatch(text))
     return seen
 
 

@@ -64,6 +64,15 @@ def test_what_is_said_or_found_of_a_file(batch: Batch, text: str | bytes, option
     assert Path("in.scored.csv").read_text() == SCORED
 
 
+def test_thousands_are_not_taken_for_decimals(batch: Batch) -> None:
+    """Where all commas may stand between thousands their meaning is not guessed: such rows are refused until told."""
+    put("my age;income;city\n1;1,500;Porto\n3;12,000;Lisboa\n")
+    outcome = batch("in.csv", "--max-rejects", "0")
+    assert outcome.code == 3
+    assert "column 'income': not_a_number" in outcome.stderr
+    assert batch("in.csv", "--max-rejects", "0", "--decimal-comma").code == 0
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "windows-1252"])
 def test_texts_in_other_encodings_come_out_in_utf8(batch: Batch, encoding: str) -> None:
     """Kept texts are the same texts, in UTF-8; without the option such a file's rows are refused."""

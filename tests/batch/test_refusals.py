@@ -271,3 +271,11 @@ def test_a_key_that_comes_late_is_not_passed_over(batch: Batch, folder: Path) ->
     assert not (folder / "in.scored.ndjson").exists()
     assert batch("in.ndjson", "-m", "town.onnx", "--keep", "note").code == 0
     assert (folder / "in.scored.ndjson").read_text().count("\n") == 8501
+
+
+@pytest.mark.parametrize("arguments", [("--no-such-option",), ("in.csv", "--keep", "x", "-m", "absent.onnx"), ()])
+def test_json_has_the_same_keys_however_early_it_fails(batch: Batch, arguments: tuple[str, ...]) -> None:
+    """A command line that is refused before any work tells with --json what every other run tells."""
+    told = batch(*arguments, "--json")
+    assert told.code == 2
+    assert sorted(told.data) == KEYS
