@@ -84,6 +84,8 @@ def _held(request: Request, *, apart: bool) -> list[str]:
         held.append("no network")
         if namespaces.make_read_only(request.scratch):
             held.append("file systems that can only be read")
+    if namespaces.drop_powers():
+        held.append("no powers of root")
     if sandbox.keep_from_files([job.sample] if job.sample else [], request.scratch):
         held.append(f"no files but libraries, and no programs (Landlock {landlock.version()})")
     else:

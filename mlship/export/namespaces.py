@@ -1,4 +1,4 @@
-"""Views of the system that a process leaves: no network, and file systems that can be read only.
+"""What a process leaves: the network, file systems that can be written, and what root may do beyond others.
 
 Linux gives them to root, and to others where it lets them make a namespace of users. Elsewhere nothing changes.
 """
@@ -15,6 +15,10 @@ _NEWNS, _NEWUSER, _NEWNET = 0x00020000, 0x10000000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _MOUNT_SETATTR, _RECURSIVE, _READ_ONLY = 442, 0x8000, 1
 _HERE = -100  # AT_FDCWD, which an absolute path does not use
+_NO_NEW_PRIVILEGES = 38
+_CAPABILITIES_V3 = 0x20080522
+_READ_SEARCH = 1 << 2
+"""Of the powers of root the one that stays: a sample may be a file of somebody else's."""
 
 
 def leave() -> bool:
@@ -45,6 +49,26 @@ def make_read_only(scratch: Path | None) -> bool:
     if not _set(b"/", _RECURSIVE, add=_READ_ONLY):
         return False
     return own is None or _set(own, 0, drop=_READ_ONLY)
+
+
+def drop_powers() -> bool:
+    """Give up for good what root may do beyond others, but for reading files, and what a program could gain.
+
+    Returns:
+        Whether it holds; only where there is anything to give up, which is Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None)
+    if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:
+        return False
+    held = struct.pack("=II", _CAPABILITIES_V3, 0)
+    given = ctypes.create_string_buffer(24)  # effective, permitted and inheritable, twice 32 of each
+    if libc.capget(held, given) != 0:
+        return False
+    effective, permitted, *_ = struct.unpack("=6I", given.raw)
+    kept = struct.pack("=6I", effective & _READ_SEARCH, permitted & _READ_SEARCH, 0, 0, 0, 0)
+    return bool(libc.capset(held, kept) == 0)
 
 
 def _set(path: bytes, how: int, *, add: int = 0, drop: int = 0) -> bool:

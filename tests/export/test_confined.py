@@ -44,8 +44,7 @@ def found(folder: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[], list
     monkeypatch.setattr("mlship.export.making.make", make)
     with pytest.raises(InputRefused) as refused:
         run.run_export(ExportJob(save(folder, LogisticRegression().fit(X, Y)), folder / "model.onnx", **options))
-    things: list[str] = json.loads(refused.value.message)
-    return things
+    return list(json.loads(refused.value.message))
 
 
 def can(**attempts: Callable[[], object]) -> list[str]:
@@ -90,6 +89,18 @@ def test_nothing_is_within_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not landlock.version() or secret.read_text() == "kept"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no capabilities")
+def test_root_is_nobody_special(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a model is asked, root can do no more than others, but for reading, and no program gains anything."""
+
+    def look() -> list[str]:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        fields = dict(line.split(":\t", 1) for line in lines if line.startswith(("Cap", "NoNewPrivs")))
+        return [fields["NoNewPrivs"], *(f"{int(fields[name], 16) & ~4:x}" for name in ("CapEff", "CapPrm", "CapInh"))]
+
+    assert found(tmp_path, monkeypatch, look) == ["1", "0", "0", "0"]
+
+
 def test_the_parent_cannot_be_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs where a model is asked sends no signal to processes outside, on kernels that keep it from that."""
     parent = os.getpid()
@@ -124,7 +135,6 @@ def test_a_cache_is_not_filled(tmp_path: Path) -> None:
 def test_a_loop_in_compiled_code_ends_with_the_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A loop in C, which no signal handler of Python's ends, is over soon after the time limit: exit 5."""
     before = time.monotonic()
-
     assert export(tmp_path, harm.circle(), "--time-limit", "1", "--json") == 5
     assert time.monotonic() - before < 10  # mostly of a busy machine
     assert json.loads(capfd.readouterr().out)["error"]["code"] == "time_limit"

@@ -81,7 +81,7 @@ def _passes(column: Column, values: Sequence[Any] | Array, tensor_dtype: str) ->
     )
 
 
-def _within(column: Column, values: NDArray[np.float64]) -> bool:
+def _within(column: Column, values: Any) -> bool:
     """Whether float64 values obey a column's bounds; False where some are not a number, which then has to be told."""
     bound = np.inf if column.limit is None else column.limit
     if not len(values) or (bound == np.inf and column.low is None and not column.finite):
