@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from tests.batch.conftest import Batch
 ROWS = 3000
 
 
-@pytest.fixture
-def data(folder: Path) -> pd.DataFrame:
-    """Rows with a label and a number that came true; two classifiers and a regressor beside them."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    """A folder with rows that have a label and a number that came true; two classifiers and a regressor beside them."""
+    folder = tmp_path_factory.mktemp("monitored")
     rng = np.random.default_rng(3)
     frame = pd.DataFrame({"a": rng.normal(size=ROWS), "b": rng.normal(size=ROWS)})
     frame["label"] = np.where(frame["a"] + frame["b"] + rng.normal(size=ROWS) > 0, "yes", "no")
@@ -34,8 +36,17 @@ def data(folder: Path) -> pd.DataFrame:
     }
     for name, model in models.items():
         (folder / f"{name}.pkl").write_bytes(pickle.dumps(model))
-        assert run(["export", f"{name}.pkl", "--sample", "in.csv", "-o", f"{name}.onnx", "-q"]) == 0
-    return frame
+        paths = [str(folder / file) for file in (f"{name}.pkl", "in.csv", f"{name}.onnx")]
+        assert run(["export", paths[0], "--sample", paths[1], "-o", paths[2], "-q"]) == 0
+    return folder, frame
+
+
+@pytest.fixture
+def data(made: tuple[Path, pd.DataFrame], folder: Path) -> pd.DataFrame:
+    """The same rows and models in the current directory."""
+    for name in ("in.csv", "label.onnx", "other.onnx", "number.onnx"):
+        shutil.copy(made[0] / name, folder / name)
+    return made[1]
 
 
 def test_what_came_true_is_judged_as_scikit_learn_does(batch: Batch, folder: Path, data: pd.DataFrame) -> None:

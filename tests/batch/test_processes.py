@@ -20,15 +20,20 @@ import pytest
 from tests.batch.conftest import Batch
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = 2000
+ROWS = 600
 
 
 @pytest.fixture
 def slow(folder: Path) -> Path:
-    """A file that takes seconds in chunks of one row; its name is in.csv."""
+    """A file that takes a second or two in chunks of one row; its name is in.csv."""
     path = folder / "in.csv"
-    path.write_text("my age,income,city\n" + "".join(f"{row},{row * 3},Porto\n" for row in range(ROWS)))
+    path.write_text(rows(ROWS))
     return path
+
+
+def rows(count: int) -> str:
+    """Return rows for the town model."""
+    return "my age,income,city\n" + "".join(f"{row},{row * 3},Porto\n" for row in range(count))
 
 
 def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -74,7 +79,7 @@ def test_kill_leaves_no_output_and_the_next_run_goes_on(batch: Batch, slow: Path
     output = folder / f"in.scored{suffix}"
     for _ in range(2):
         with running(folder, suffix) as process:
-            time.sleep(dice.random() * 0.3)
+            time.sleep(dice.random() * 0.1)
             process.kill()
             process.wait()
             assert not output.exists()
@@ -106,6 +111,7 @@ def test_kill_leaves_the_output_of_an_earlier_run(batch: Batch, slow: Path) -> N
 def test_a_second_run_is_turned_away_at_once(batch: Batch, slow: Path) -> None:
     """While one run holds the output another one exits 7 in under a second, and does the first no harm."""
     folder = slow.parent
+    slow.write_text(rows(2000))  # the first run has to last while three others are turned away
     assert batch("in.csv", "-o", "other.csv").code == 0  # so that nothing is imported while the time is taken
     with running(folder) as process:
         took = []
@@ -119,7 +125,7 @@ def test_a_second_run_is_turned_away_at_once(batch: Batch, slow: Path) -> None:
         assert min(took) < 1
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stderr
-        assert json.loads(stdout)["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
+        assert json.loads(stdout)["rows"] == {"in": 2000, "out": 2000, "rejected": 0}
     assert (folder / "in.scored.csv").read_bytes() == (folder / "other.csv").read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 ZONES = (
@@ -23,13 +24,14 @@ ZONES = (
 _HOUR = timedelta(hours=1)
 
 
-def changes(zone: str) -> list[datetime]:
+@cache
+def changes(zone: str) -> tuple[datetime, ...]:
     """Return the hours, in UTC, in which clocks change in 2026 and 2027; where they never do, a day like others."""
     clock = ZoneInfo(zone)
     hours = [datetime(2026, 1, 1, tzinfo=UTC) + number * _HOUR for number in range(2 * 365 * 24)]
     offsets = [hour.astimezone(clock).utcoffset() for hour in hours]
     found = [hour for hour, this, following in zip(hours, offsets, offsets[1:], strict=False) if this != following]
-    return found or [datetime(2026, 6, 1, tzinfo=UTC)]
+    return tuple(found) or (datetime(2026, 6, 1, tzinfo=UTC),)
 
 
 def minutes(around: datetime, hours: int) -> list[datetime]:

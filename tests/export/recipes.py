@@ -89,6 +89,7 @@ _BOTH: dict[str, Any] = {"estimators": lambda: [("a", LinearRegression()), ("b",
 RECIPES: dict[str, Recipe] = {
     "AdditiveChi2Sampler": _of("AdditiveChi2Sampler", positive),
     "BaggingClassifier": _of("BaggingClassifier", wines, random_state=0),
+    "BernoulliRBM": _of("BernoulliRBM", wines, n_components=16, random_state=0),
     "CalibratedClassifierCV": Recipe(lambda: CalibratedClassifierCV(_logistic(), cv=3), scaled),
     "CategoricalNB": _of("CategoricalNB", codes, min_categories=4),
     "CCA": _of("CCA", several),
@@ -152,6 +153,7 @@ RECIPES: dict[str, Recipe] = {
     "RandomizedSearchCV": _of(
         "RandomizedSearchCV", scaled, estimator=_logistic, param_distributions={"C": [0.1, 1.0]}, cv=2, n_iter=2
     ),
+    "RandomTreesEmbedding": _of("RandomTreesEmbedding", wines, n_estimators=8, random_state=0),
     "RegressorChain": _of("RegressorChain", several, estimator=Ridge),
     "RFE": _of("RFE", scaled, estimator=_logistic),
     "RFECV": _of("RFECV", scaled, estimator=_logistic, cv=2),
@@ -177,7 +179,7 @@ RECIPES: dict[str, Recipe] = {
     "VotingClassifier": _of("VotingClassifier", scaled, **_TWO, voting="soft"),
     "VotingRegressor": _of("VotingRegressor", patients, **_BOTH),
 }
-"""Estimators that cannot be made without arguments, or that want data of their own."""
+"""Estimators that cannot be made without arguments, that want data of their own, or are large by default."""
 
 
 def _fit(data: Data) -> tuple[Any, Any]:

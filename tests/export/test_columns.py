@@ -19,6 +19,8 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from tests.export.judging import assert_equal, export, opened
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table, with_holes
 
+pytestmark = pytest.mark.usefixtures("made_here")
+
 TRAINED = table(400, 1)
 FRESH = table(HELD_OUT, 2)
 KINDS = kinds_of(TRAINED)

@@ -16,8 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlship.model.artifact import read_artifact
+from tests.export.grids import crossed
 from tests.export.judging import EXACT, assert_equal, export, opened
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table, with_holes
+
+pytestmark = pytest.mark.usefixtures("made_here")
 
 TRAINED = table(400, 1)
 FRESH = table(HELD_OUT, 2)
@@ -38,8 +41,7 @@ def with_unknown(frame: pd.DataFrame, value: Any = "Braga") -> pd.DataFrame:
 
 
 @pytest.mark.filterwarnings("ignore:Found unknown categories:UserWarning")
-@pytest.mark.parametrize("drop", [None, "first", "if_binary"])
-@pytest.mark.parametrize("unknown", [*UNKNOWN, "warn"])
+@pytest.mark.parametrize(("unknown", "drop"), crossed([*UNKNOWN, "warn"], [None, "first", "if_binary"], laps=2))
 def test_unknown_categories(tmp_path: Path, unknown: str, drop: str | None) -> None:
     """An unknown category is left out, pooled or refused as the original does it, with any category dropped."""
     fitted = encoded(["city", "k"], handle_unknown=unknown, drop=drop).fit(TRAINED, KINDS)
@@ -49,9 +51,12 @@ def test_unknown_categories(tmp_path: Path, unknown: str, drop: str | None) -> N
     assert {error.code for error in read.errors} == ({"unknown_category"} if unknown == "error" else set())
 
 
-@pytest.mark.parametrize("drop", [None, "first"])
-@pytest.mark.parametrize("unknown", UNKNOWN)
-@pytest.mark.parametrize("rare", [{"min_frequency": 80}, {"max_categories": 2}, {"min_frequency": 10_000}], ids=str)
+@pytest.mark.parametrize(
+    ("rare", "unknown", "drop"),
+    crossed(
+        [{"min_frequency": 80}, {"max_categories": 2}, {"min_frequency": 10_000}], UNKNOWN, [None, "first"], laps=3
+    ),
+)
 @pytest.mark.filterwarnings("ignore:Found unknown categories:UserWarning")
 def test_infrequent_categories(tmp_path: Path, rare: dict[str, int], unknown: str, drop: str | None) -> None:
     """Rare categories share one column, which unknown ones belong to where the encoder says so."""

@@ -30,8 +30,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, amount_of, kinds_of, table, with_holes
+
+pytestmark = pytest.mark.usefixtures("made_here")
 
 TRAINED = table(400, 1)
 FRESH = table(HELD_OUT, 2)
@@ -74,6 +77,17 @@ LOGISTIC = [
     LogisticRegression(C=1e6, solver="newton-cholesky"),
     RidgeClassifier(),
 ]
+SCALERS = [
+    StandardScaler(),
+    StandardScaler(with_mean=False),
+    StandardScaler(with_std=False),
+    MinMaxScaler(),
+    MinMaxScaler((-3, 7), clip=True),
+    MaxAbsScaler(),
+    RobustScaler(unit_variance=True),
+    RobustScaler(with_centering=False),
+    RobustScaler(with_scaling=False),
+]
 
 
 def name(model: Any) -> str:
@@ -81,9 +95,9 @@ def name(model: Any) -> str:
     return "".join(str(model).split())
 
 
-@pytest.mark.parametrize("holes", [False, True], ids=["whole", "with nan"])
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("model", TREES, ids=name)
+@pytest.mark.parametrize(
+    ("model", "kinds", "holes"), crossed(TREES, [2, 3], {"whole": False, "with nan": True}, laps=2)
+)
 def test_trees_that_tell_kinds_apart(tmp_path: Path, model: Any, kinds: int, holes: bool) -> None:
     """Trees and forests, also those trained on NaN, give the original's labels and probabilities."""
     trained, fresh = (HOLED, FRESH_HOLED) if holes else (TRAINED, FRESH)
@@ -150,21 +164,8 @@ def test_linear_classifiers(tmp_path: Path, model: Any, kinds: int) -> None:
     assert_equal(tmp_path, fitted, pd.concat([rows, rows * 1e-25, rows[:1] * 0, rows * 1e9], ignore_index=True))
 
 
-@pytest.mark.parametrize("last", [LogisticRegression(), RandomForestClassifier(8, random_state=0)], ids=name)
 @pytest.mark.parametrize(
-    "scaler",
-    [
-        StandardScaler(),
-        StandardScaler(with_mean=False),
-        StandardScaler(with_std=False),
-        MinMaxScaler(),
-        MinMaxScaler((-3, 7), clip=True),
-        MaxAbsScaler(),
-        RobustScaler(unit_variance=True),
-        RobustScaler(with_centering=False),
-        RobustScaler(with_scaling=False),
-    ],
-    ids=name,
+    ("scaler", "last"), crossed(SCALERS, [LogisticRegression(), RandomForestClassifier(8, random_state=0)])
 )
 def test_scalers_on_arrays_without_names(tmp_path: Path, scaler: Any, last: Any) -> None:
     """A scaler before a line or a forest, fitted on an array, equals the original on rows of two decimals too."""

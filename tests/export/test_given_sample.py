@@ -19,6 +19,8 @@ from mlship.cli.main import run
 from tests.export.judging import assert_equal, opened, save
 from tests.export.tables import NUMBERS, kinds_of, table
 
+pytestmark = pytest.mark.usefixtures("made_here")
+
 ROWS = table(200, 1)
 
 

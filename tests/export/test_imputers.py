@@ -15,18 +15,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export, opened
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table, with_holes
+
+pytestmark = pytest.mark.usefixtures("made_here")
 
 TRAINED = with_holes(table(400, 1), [*NUMBERS, "city"], 3)
 FRESH = with_holes(table(HELD_OUT, 2), [*NUMBERS, "city"], 4)
 KINDS = kinds_of(TRAINED)
 STRATEGIES = ["mean", "median", "most_frequent", "constant"]
+FLAGS = {"": False, "flags": True}
 
 
-@pytest.mark.parametrize("indicator", [False, True], ids=["", "flags"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("last", [LogisticRegression(max_iter=5000), RandomForestClassifier(6, random_state=0)])
+@pytest.mark.parametrize(
+    ("last", "strategy", "indicator"),
+    crossed([LogisticRegression(max_iter=5000), RandomForestClassifier(6, random_state=0)], STRATEGIES, FLAGS, laps=2),
+)
 def test_numbers(tmp_path: Path, strategy: str, indicator: bool, last: Any) -> None:
     """Missing numbers are filled by every strategy, with and without a flag for each."""
     imputer = SimpleImputer(strategy=strategy, add_indicator=indicator)
@@ -37,9 +42,9 @@ def test_numbers(tmp_path: Path, strategy: str, indicator: bool, last: Any) -> N
 
 
 @pytest.mark.filterwarnings("ignore:Skipping features:UserWarning")
-@pytest.mark.parametrize("indicator", [False, True], ids=["", "flags"])
-@pytest.mark.parametrize("keep", [False, True], ids=["dropped", "kept"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    ("strategy", "keep", "indicator"), crossed(STRATEGIES, {"dropped": False, "kept": True}, FLAGS, laps=2)
+)
 def test_a_column_that_was_null_throughout(tmp_path: Path, strategy: str, keep: bool, indicator: bool) -> None:
     """A column without a value in training is dropped or kept as in the original; later columns do not shift."""
     imputer = SimpleImputer(strategy=strategy, keep_empty_features=keep, add_indicator=indicator)

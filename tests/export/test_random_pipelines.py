@@ -22,7 +22,10 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tests.export.grids import thinned
 from tests.export.judging import assert_never_wrong
+
+pytestmark = pytest.mark.usefixtures("made_here")
 
 BLOCKS, SEEDS = 6, 10
 ROWS, FRESH = 150, 500
@@ -199,7 +202,7 @@ def fitted_pipeline(seed: int) -> tuple[Pipeline, Any] | None:
             return None
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize("block", thinned(range(BLOCKS), 2))
 def test_never_wrong(tmp_path: Path, block: int) -> None:
     """Pipelines drawn at random equal their originals on fresh and odd rows, or are refused; most are exported."""
     exported = 0

@@ -19,6 +19,8 @@ from mlship.model.values.typed import TypedColumn, read_typed
 from tests.export.judging import assert_equal, export, opened
 from tests.export.tables import NUMBERS, kinds_of, table
 
+pytestmark = pytest.mark.usefixtures("made_here")
+
 TRAINED, FRESH = table(300, 1), table(1000, 2)
 POSITIVE, KINDS = TRAINED[NUMBERS].abs() + 0.01, kinds_of(TRAINED)
 TEXTS = [f"{city} {word} {place % 7}th of {place % 5}" for place, (city, word) in enumerate(

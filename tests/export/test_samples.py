@@ -108,6 +108,7 @@ def test_json_is_one_object(made: Made) -> None:
     assert report["bytes"] == len(made.artifact.data)
 
 
+@pytest.mark.usefixtures("made_here")
 def test_the_same_bytes_each_time(made: Made, tmp_path: Path) -> None:
     """Another process, with another order of its hashes, and this one write the same file, byte for byte."""
     assert run(command(made.name, tmp_path / "here.onnx", sampled=made.sampled)) == 0

@@ -25,8 +25,11 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, assert_never_wrong, export, opened
 from tests.export.tables import HELD_OUT, NUMBERS, amount_of, kinds_of, table
+
+pytestmark = pytest.mark.usefixtures("made_here")
 
 TRAINED = table(400, 1)
 FRESH = table(HELD_OUT, 2)
@@ -40,19 +43,15 @@ LABELS = {
     "small whole numbers": np.array([3, 9, 200], dtype=np.uint8),
     "floats": np.array([1.0, 2.0, 40.0]),
 }
+MODELS = [
+    LogisticRegression(max_iter=3000),
+    DecisionTreeClassifier(max_depth=5, random_state=0),
+    RandomForestClassifier(5, random_state=0),
+    GradientBoostingClassifier(n_estimators=3, random_state=0),
+]
 
 
-@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-@pytest.mark.parametrize(
-    "model",
-    [
-        LogisticRegression(max_iter=3000),
-        DecisionTreeClassifier(max_depth=5, random_state=0),
-        RandomForestClassifier(5, random_state=0),
-        GradientBoostingClassifier(n_estimators=3, random_state=0),
-    ],
-    ids=lambda model: type(model).__name__,
-)
+@pytest.mark.parametrize(("model", "labels"), crossed(MODELS, LABELS, laps=2))
 def test_labels_keep_their_type(tmp_path: Path, model: Any, labels: Any) -> None:
     """Labels come out as the original gives them, in value and in type."""
     fitted = clone(model).fit(TRAINED[NUMBERS], labels[kinds_of(TRAINED, len(labels))])

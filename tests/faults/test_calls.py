@@ -21,7 +21,7 @@ from tests.faults.campaign import (
 )
 from tests.faults.conftest import Pick
 
-SAMPLE = 9
+SAMPLE = 5
 # The last is all that Polars tells where the footer of a Parquet file could not be written.
 SAID = ("Input/output error", "No space left on device", "a write was refused")
 MILDEST = ("unlink", "close", "mkdir")

@@ -12,13 +12,21 @@ import pytest
 from tests.parity.road import SAMPLES, mlship
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder with the penguins' data and their exported model."""
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the penguins' data and their exported model, for all tests to copy."""
+    folder = tmp_path_factory.mktemp("penguins")
     for file in ("model.pkl", "input.csv"):
-        shutil.copy(SAMPLES / "penguins" / file, tmp_path / file)
-    done = mlship(tmp_path, "export", "model.pkl", "-q")
+        shutil.copy(SAMPLES / "penguins" / file, folder / file)
+    done = mlship(folder, "export", "model.pkl", "-q")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """Return a folder of the test's own with the same files."""
+    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mlship.cli import main
 from mlship.cli.options import parse_size
 from mlship.errors import OutputFailed, UsageError
+from mlship.serve import host
 from mlship.serve.host import bind
 from mlship.serve.settings import ServeOptions, parse_count
 from tests.serve.models import city_model
@@ -129,12 +133,29 @@ def test_port_bound_first_by_another(city_path: Path) -> None:
     assert refusal.value.code == "port_taken"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - refused, and that is the test
-def test_beyond_loopback_needs_no_auth(city_path: Path, host: str) -> None:
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command of mlship in this process, which has to end with exit code 2 and never serve; returns stderr."""
+    for name in [name for name in os.environ if name.startswith("MLSHIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def never(*_: object) -> None:
+        raise AssertionError("it was not refused")
+
+    monkeypatch.setattr(host, "preflight", never)
+
+    def call(*arguments: str | Path) -> str:
+        assert main.run([str(argument) for argument in arguments]) == 2
+        return capsys.readouterr().err
+
+    return call
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - refused, and that is the test
+def test_beyond_loopback_needs_no_auth(city_path: Path, refused: Callable[..., str], address: str) -> None:
     """An address that other machines reach is exit code 2 unless --no-auth says that it is meant."""
-    result = run("serve", city_path, "--host", host, "--port", "0")
-    assert result.returncode == 2
-    assert "--no-auth" in result.stderr
+    assert "--no-auth" in refused("serve", city_path, "--host", address, "--port", "0")
 
 
 def test_no_auth_opens_other_addresses(city_path: Path) -> None:
@@ -143,19 +164,19 @@ def test_no_auth_opens_other_addresses(city_path: Path) -> None:
         assert listener.getsockname()[0] == "0.0.0.0"  # noqa: S104
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.2"])
-def test_loopback_names_need_nothing(city_path: Path, host: str) -> None:
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.2"])
+def test_loopback_names_need_nothing(city_path: Path, name: str) -> None:
     """Every name and address of loopback is bound without --no-auth."""
-    with bind(ServeOptions(city_path, host=host, port=0)) as listener:
+    with bind(ServeOptions(city_path, host=name, port=0)) as listener:
         assert listener.family == socket.AF_INET
         assert listener.getsockname()[1] > 0
 
 
-@pytest.mark.parametrize(("host", "no_auth"), [("no.such.host.invalid", False), ("192.0.2.1", True), ("", False)])
-def test_impossible_hosts(city_path: Path, host: str, no_auth: bool) -> None:
+@pytest.mark.parametrize(("name", "no_auth"), [("no.such.host.invalid", False), ("192.0.2.1", True), ("", False)])
+def test_impossible_hosts(city_path: Path, name: str, no_auth: bool) -> None:
     """A host that is unknown, is not of this machine or is empty is a usage error."""
     with pytest.raises(UsageError):
-        bind(ServeOptions(city_path, host=host, port=0, no_auth=no_auth))
+        bind(ServeOptions(city_path, host=name, port=0, no_auth=no_auth))
 
 
 @pytest.mark.parametrize(
@@ -171,11 +192,9 @@ def test_impossible_hosts(city_path: Path, host: str, no_auth: bool) -> None:
         ("--port", "70000"),
     ],
 )
-def test_bad_options(city_path: Path, options: tuple[str, str]) -> None:
+def test_bad_options(city_path: Path, refused: Callable[..., str], options: tuple[str, str]) -> None:
     """An option that cannot be is exit code 2 and named."""
-    result = run("serve", city_path, *options)
-    assert result.returncode == 2
-    assert options[0] in result.stderr
+    assert options[0] in refused("serve", city_path, *options)
 
 
 @pytest.mark.parametrize(

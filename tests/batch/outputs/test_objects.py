@@ -386,7 +386,10 @@ def start(uri: str, request: int = 0, when: str = "before") -> subprocess.Popen[
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("seed", range(20))
+KILLS = [pytest.param(seed, marks=[pytest.mark.whole] if seed >= 6 else []) for seed in range(20)]
+
+
+@pytest.mark.parametrize("seed", KILLS)
 def test_kill_at_any_request(bucket: str, seed: int) -> None:
     """SIGKILL before or after any request; the same command then ends with the bytes of an undisturbed run."""
     uri, undisturbed = f"{bucket}/out/", f"{bucket}/undisturbed/"
@@ -406,9 +409,9 @@ def test_kill_at_any_request(bucket: str, seed: int) -> None:
     assert everything(uri) == everything(undisturbed)
 
 
-def test_two_processes_at_once(bucket: str) -> None:
+def test_two_processes_at_once(bucket: str, whole: bool) -> None:
     """Of two processes that start together one does the job, and the other is told so or finds it done."""
-    for number in range(5):
+    for number in range(5 if whole else 2):
         uri = f"{bucket}/out-{number}/"
         children = [start(uri), start(uri)]
         told = [child.communicate(timeout=60) for child in children]

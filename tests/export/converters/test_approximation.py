@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from mlship.model.values.typed import TypedColumn, read_typed
+from tests.export.grids import thinned
 from tests.export.judging import assert_equal, assert_never_wrong, export, opened, within_limits
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table
 
@@ -74,7 +75,7 @@ def test_waves_are_refused_where_rounding_decides(tmp_path: Path) -> None:
     assert not read_typed(opened(tmp_path).signature, beyond, 1).accepted.any()
 
 
-@pytest.mark.parametrize("model", MAPS, ids=name)
+@pytest.mark.parametrize("model", thinned(MAPS, 3))
 def test_maps_before_a_classifier(tmp_path: Path, model: Any) -> None:
     """Between a scaler and a classifier the labels and scores stay the original's."""
     last = SGDClassifier(loss="log_loss", random_state=0)

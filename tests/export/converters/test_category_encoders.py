@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import kinds_of, table, with_holes
 
@@ -38,18 +39,21 @@ FRESH = FRESH.assign(
     city=FRESH["city"].where(FRESH.index % 7 != 0, "Braga"), k=FRESH["k"].where(FRESH.index % 9 != 0, 17)
 )
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # which it asks pandas for
+TOLD = {"value": ("value", "value"), "return_nan": ("return_nan", "return_nan"), "error": ("error", "value")}
+"""What an encoder is told to do with unknown categories and with null."""
 ENCODERS = [
     getattr(category_encoders, name) for name in ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder", "WOEEncoder")
 ]
 
 
-@pytest.mark.parametrize("holes", [False, True], ids=["", "null"])
-@pytest.mark.parametrize(("unknown", "missing"), [("value", "value"), ("return_nan", "return_nan"), ("error", "value")])
-@pytest.mark.parametrize("cols", [None, ["city", "k"]], ids=["texts", "both"])
-@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.__name__)
-def test_settings(tmp_path: Path, encoder: Any, cols: Any, unknown: str, missing: str, holes: bool) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "cols", "told", "holes"),
+    crossed(ENCODERS, {"texts": None, "both": ["city", "k"]}, TOLD, {"": False, "null": True}, laps=3),
+)
+def test_settings(tmp_path: Path, encoder: Any, cols: Any, told: tuple[str, str], holes: bool) -> None:
     """Null and unknown categories have the encoder's own numbers, or are refused; other columns stay as they are."""
     trained = HOLED if holes else PLAIN
+    unknown, missing = told
     fitted = encoder(cols=cols, handle_unknown=unknown, handle_missing=missing).fit(trained, KINDS)
 
     assert export(tmp_path, fitted, *TRUST) == 0

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT
 
@@ -51,6 +52,9 @@ CODERS = [
 ]
 
 
+POOLS = {pool.__name__: pool for pool in (np.mean, np.sum, np.max, np.min, np.median)}
+
+
 def name(model: Any) -> str:
     """Return how a model was made, in one short line."""
     return "".join(str(model.get_params()).split())[:150] if not isinstance(model, SparseCoder) else "SparseCoder"
@@ -66,7 +70,9 @@ def test_codes(tmp_path: Path, model: Any) -> None:
     assert_equal(tmp_path, fitted, made, RESIDUE)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "steps", [pytest.param(1, marks=pytest.mark.whole), 2, pytest.param(3, marks=pytest.mark.whole), 4]
+)
 def test_ties_of_columns_go_by_the_order_of_the_original(tmp_path: Path, steps: int) -> None:
     """Atoms of one column each tie on whole numbers; the first is taken, after the swaps that the original makes."""
     rows = np.random.default_rng(3).integers(-3, 4, (500, 4)).astype(float)
@@ -98,8 +104,7 @@ def test_other_algorithms_are_refused(tmp_path: Path, algorithm: str) -> None:
     assert export(tmp_path, SparseCoder(ATOMS, transform_algorithm=algorithm).fit(WIDE)) == 5
 
 
-@pytest.mark.parametrize("pool", [np.mean, np.sum, np.max, np.min, np.median], ids=lambda pool: pool.__name__)
-@pytest.mark.parametrize("clusters", [1, 5, 30])
+@pytest.mark.parametrize(("clusters", "pool"), crossed([1, 5, 30], POOLS))
 def test_pooled_columns(tmp_path: Path, pool: Any, clusters: int) -> None:
     """Groups of columns of several sizes are pooled as in the original."""
     fitted = FeatureAgglomeration(clusters, pooling_func=pool).fit(wide(60, 1, 30))

@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export, named
 from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 
@@ -35,6 +36,7 @@ PREPARED = ColumnTransformer(
 MODEL = make_pipeline(PREPARED, LogisticRegression())
 GRID = {"logisticregression__C": [0.5, 2.0]}
 MANY = np.column_stack([AMOUNT, -AMOUNT])
+METHODS = ["auto", "predict_proba", "decision_function"]
 
 
 def judged(folder: Path, model: Any, rows: Any) -> None:
@@ -91,9 +93,7 @@ def test_a_frozen_estimator(tmp_path: Path) -> None:
     judged(tmp_path, make_pipeline(scaler, frozen(TREE.fit(scaler.transform(X), KINDS))).fit(X, KINDS), ROWS)
 
 
-@pytest.mark.parametrize("threshold", ["auto", 0.3])
-@pytest.mark.parametrize("label", [None, "yes", "no"])
-@pytest.mark.parametrize("method", ["auto", "predict_proba", "decision_function"])
+@pytest.mark.parametrize(("method", "label", "threshold"), crossed(METHODS, [None, "yes", "no"], ["auto", 0.3], laps=2))
 def test_fixed_thresholds(tmp_path: Path, method: str, label: str | None, threshold: Any) -> None:
     """A fixed threshold on either score of either class."""
     kind = getattr(searching, "FixedThresholdClassifier", None)  # of 1.5
@@ -102,8 +102,7 @@ def test_fixed_thresholds(tmp_path: Path, method: str, label: str | None, thresh
         judged(tmp_path, model.fit(TRAINED[COLUMNS], WORDS), FRESH[COLUMNS])
 
 
-@pytest.mark.parametrize("method", ["auto", "predict_proba", "decision_function"])
-@pytest.mark.parametrize("label", ["yes", "no"])
+@pytest.mark.parametrize(("label", "method"), crossed(["yes", "no"], METHODS))
 def test_tuned_thresholds(tmp_path: Path, method: str, label: str) -> None:
     """A tuned threshold on either score of either class, and the label of a row that lies on it."""
     kind = getattr(searching, "TunedThresholdClassifierCV", None)  # of 1.5

@@ -16,6 +16,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table
 
@@ -46,8 +47,7 @@ def uneven(rows: Any, kinds: int) -> Any:
     return np.minimum(given, kinds - 1)
 
 
-@pytest.mark.parametrize("kinds", [2, 3, 5])
-@pytest.mark.parametrize("model", [*LINEAR, *QUADRATIC, *CENTROIDS], ids=name)
+@pytest.mark.parametrize(("model", "kinds"), crossed([*LINEAR, *QUADRATIC, *CENTROIDS], [2, 3, 5]))
 def test_classes(tmp_path: Path, model: Any, kinds: int) -> None:
     """Labels with probabilities or scores are the original's, also far from all training rows."""
     fitted = clone(model).fit(TRAINED[NUMBERS], uneven(TRAINED, kinds))

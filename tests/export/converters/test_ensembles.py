@@ -28,6 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 
 SOURCE = np.random.default_rng(0)
@@ -35,7 +36,8 @@ ROWS, FRESH = (SOURCE.normal(size=(count, 4)).round(2) for count in (300, 2000))
 TWO = (ROWS[:, 0] + SOURCE.normal(size=300) > 0).astype(int)
 THREE = np.array(["a", "b", "c"])[np.digitize(ROWS[:, 1] + SOURCE.normal(size=300), [-0.5, 0.5])]
 AMOUNT = ROWS[:, 0] * 3 + SOURCE.normal(size=300)
-CLASSES = pytest.mark.parametrize("classes", [TWO, THREE], ids=["2", "3"])
+KINDS = {"2": TWO, "3": THREE}
+CLASSES = pytest.mark.parametrize("classes", KINDS.values(), ids=KINDS)
 LINE, TREE = LogisticRegression(), DecisionTreeClassifier(max_depth=3, random_state=0)
 MEMBERS = [("line", LINE), ("tree", TREE), ("gone", "drop"), ("deep", DecisionTreeClassifier(random_state=1))]
 NUMBERS = [("line", Ridge()), ("gone", "drop"), ("tree", DecisionTreeRegressor(max_depth=3))]
@@ -74,9 +76,15 @@ def test_numbers_boosted_by_weight(tmp_path: Path, loss: str, member: Any, count
     judge(tmp_path, AdaBoostRegressor(member, n_estimators=count, loss=loss, random_state=0).fit(ROWS, AMOUNT))
 
 
-@CLASSES
-@pytest.mark.parametrize("some", [False, True], ids=["all", "some"])
-@pytest.mark.parametrize("member", [None, TREE, LINE, LinearSVC(), make_pipeline(StandardScaler(), LINE)], ids=str)
+@pytest.mark.parametrize(
+    ("member", "some", "classes"),
+    crossed(
+        [None, TREE, LINE, LinearSVC(), make_pipeline(StandardScaler(), LINE)],
+        {"all": False, "some": True},
+        KINDS,
+        laps=2,
+    ),
+)
 def test_bagged_classes(tmp_path: Path, member: Any, some: bool, classes: Any) -> None:
     """Estimators of all or some columns, that saw all or some classes, with probabilities or votes."""
     options = {"max_features": 0.6, "bootstrap_features": True, "max_samples": 9} if some else {}
@@ -91,9 +99,10 @@ def test_bagged_numbers(tmp_path: Path, member: Any, targets: int) -> None:
     judge(tmp_path, BaggingRegressor(member, n_estimators=5, max_features=0.7, random_state=0).fit(ROWS, target))
 
 
-@CLASSES
-@pytest.mark.parametrize("weights", [None, [2, 1, 9, 1], [1, 0.5, 0, 0.5]], ids=str)
-@pytest.mark.parametrize("voting", ["hard", "soft"])
+@pytest.mark.parametrize(
+    ("voting", "weights", "classes"),
+    crossed(["hard", "soft"], [None, [2, 1, 9, 1], [1, 0.5, 0, 0.5]], KINDS, laps=2),
+)
 def test_votes(tmp_path: Path, voting: str, weights: Any, classes: Any) -> None:
     """Votes and means by weight, ties included, alone and as the step before a line."""
     fitted = VotingClassifier(MEMBERS, voting=voting, weights=weights).fit(ROWS, classes)
@@ -118,9 +127,9 @@ def test_means_of_numbers(tmp_path: Path, weights: Any) -> None:
     judge(tmp_path, make_pipeline(VotingRegressor(NUMBERS, weights=weights), Ridge()).fit(ROWS, AMOUNT))
 
 
-@CLASSES
-@pytest.mark.parametrize("passthrough", [False, True])
-@pytest.mark.parametrize("method", ["auto", "predict", "predict_proba"])
+@pytest.mark.parametrize(
+    ("method", "passthrough", "classes"), crossed(["auto", "predict", "predict_proba"], [False, True], KINDS, laps=2)
+)
 def test_stacked_classes(tmp_path: Path, method: Any, passthrough: bool, classes: Any) -> None:
     """The last estimator is given what the others say, and the columns on request."""
     model = StackingClassifier(MEMBERS, LINE, stack_method=method, passthrough=passthrough, cv=3)

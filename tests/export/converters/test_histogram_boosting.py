@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 
 
@@ -39,8 +40,13 @@ AMOUNT = np.exp(TWO + TRAINED["w"].to_numpy() / 5)
 NUMBERS = ["x", "w", "code"]
 
 
-@pytest.mark.parametrize("classes", [TWO, THREE, np.array(["n", "y"])[TWO]], ids=["2", "3", "texts"])
-@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"class_weight": "balanced"}], ids=str)
+@pytest.mark.parametrize(
+    ("options", "classes"),
+    crossed(
+        [{}, {"early_stopping": True}, {"class_weight": "balanced"}],
+        {"2": TWO, "3": THREE, "texts": np.array(["n", "y"])[TWO]},
+    ),
+)
 def test_classes_with_categories(tmp_path: Path, options: dict[str, Any], classes: Any) -> None:
     """Categories of texts and of numbers, null and unknown ones included, go the original's ways."""
     model = HistGradientBoostingClassifier(max_iter=6, categorical_features="from_dtype", **options)
@@ -50,8 +56,12 @@ def test_classes_with_categories(tmp_path: Path, options: dict[str, Any], classe
     assert_equal(tmp_path, fitted, FRESH)
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson", "gamma", "quantile"])
-@pytest.mark.parametrize("known", [False, True], ids=["numbers", "categories"])
+@pytest.mark.parametrize(
+    ("known", "loss"),
+    crossed(
+        {"numbers": False, "categories": True}, ["squared_error", "absolute_error", "poisson", "gamma", "quantile"]
+    ),
+)
 def test_numbers_by_every_loss(tmp_path: Path, loss: str, known: bool) -> None:
     """Each loss has its own link, with and without categories."""
     model = HistGradientBoostingRegressor(

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, assert_never_wrong, export
 from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 
@@ -71,8 +72,7 @@ def test_periodic_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("kernel", [None, *KERNELS[1::2]], ids=name)
+@pytest.mark.parametrize(("kernel", "kinds"), crossed([None, *KERNELS[1::2]], [2, 3]))
 def test_classes_of_a_process(tmp_path: Path, kernel: Any, kinds: int) -> None:
     """Labels and Laplace's probabilities are the original's; of three classes each against the rest."""
     model = GaussianProcessClassifier(kernel, optimizer=None)

@@ -12,6 +12,7 @@ from sklearn import linear_model as lines
 from sklearn.base import clone
 from sklearn.svm import LinearSVC, LinearSVR
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 
@@ -92,8 +93,7 @@ def test_generalised_models(tmp_path: Path, model: Any) -> None:
     assert_equal(tmp_path, fitted, rows * 1e5)
 
 
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("model", CLASSIFIERS, ids=name)
+@pytest.mark.parametrize(("model", "kinds"), crossed(CLASSIFIERS, [2, 3]))
 def test_labels_and_probabilities(tmp_path: Path, model: Any, kinds: int) -> None:
     """A linear classifier gives label and probabilities, also where all classes are as good as impossible."""
     fitted = clone(model).fit(X, kinds_of(TRAINED, kinds))

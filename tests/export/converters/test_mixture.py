@@ -13,6 +13,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, table
 
@@ -39,9 +40,10 @@ def name(model: Any) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:.*did not converge")
-@pytest.mark.parametrize("scaled", [True, False], ids=["scaled", "raw"])
-@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
-@pytest.mark.parametrize("model", MIXTURES, ids=name)
+@pytest.mark.parametrize(
+    ("model", "kind", "scaled"),
+    crossed(MIXTURES, ["full", "tied", "diag", "spherical"], {"scaled": True, "raw": False}, laps=3),
+)
 def test_components(tmp_path: Path, model: Any, kind: str, scaled: bool) -> None:
     """Components and their shares are the original's for every form of covariance, near and far."""
     made = clone(model).set_params(covariance_type=kind)

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export, opened
 from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 
@@ -44,9 +45,10 @@ def judged(folder: Path, model: Any, rows: Any = ROWS) -> None:
         assert_equal(folder, model, rows * 1e5)
 
 
-@pytest.mark.parametrize("kinds", [2, 3, 5])
-@pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS)
-@pytest.mark.parametrize("wrapper", [OneVsRestClassifier, OneVsOneClassifier, OutputCodeClassifier])
+@pytest.mark.parametrize(
+    ("wrapper", "member", "kinds"),
+    crossed([OneVsRestClassifier, OneVsOneClassifier, OutputCodeClassifier], MEMBERS, [2, 3, 5], laps=3),
+)
 def test_many_classes_of_two(tmp_path: Path, wrapper: Any, member: Any, kinds: int) -> None:
     """Rests, pairs and codes of classifiers tell kinds apart as the original does, ties included."""
     more = {"code_size": 3.0, "random_state": 0} if wrapper is OutputCodeClassifier else {}
@@ -132,10 +134,10 @@ def test_a_chain_of_logarithms_is_refused(tmp_path: Path, capsys: pytest.Capture
 WAYS = ["sigmoid", "isotonic", *(["temperature"] if hasattr(calibration, "_TemperatureScaling") else [])]  # of 1.8
 
 
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("ensemble", [True, False], ids=["each fold", "one"])
-@pytest.mark.parametrize("method", WAYS)
-@pytest.mark.parametrize("member", [TREE, MEMBERS["ridge"]], ids=["shares", "scores"])
+@pytest.mark.parametrize(
+    ("member", "method", "ensemble", "kinds"),
+    crossed({"shares": TREE, "scores": MEMBERS["ridge"]}, WAYS, {"each fold": True, "one": False}, [2, 3], laps=2),
+)
 def test_calibration(tmp_path: Path, member: Any, method: str, ensemble: bool, kinds: int) -> None:
     """Calibrated probabilities equal the original's by every method."""
     model = CalibratedClassifierCV(member, method=method, ensemble=ensemble, cv=2)

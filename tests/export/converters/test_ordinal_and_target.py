@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, assert_never_wrong, export
 from tests.export.tables import HELD_OUT, amount_of, kinds_of, table, with_holes
 
@@ -38,9 +39,15 @@ def odd(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(city=cities, half=halves)
 
 
-@pytest.mark.parametrize("unknown", UNKNOWN)
-@pytest.mark.parametrize("null", [None, np.nan, "none"], ids=["None", "NaN", "no null"])
-@pytest.mark.parametrize("rare", [{}, {"min_frequency": 90}, {"max_categories": 2}], ids=str)
+@pytest.mark.parametrize(
+    ("rare", "null", "unknown"),
+    crossed(
+        [{}, {"min_frequency": 90}, {"max_categories": 2}],
+        {"None": None, "NaN": np.nan, "no null": "none"},
+        list(UNKNOWN),
+        laps=3,
+    ),
+)
 def test_ordinal_encoder(tmp_path: Path, rare: dict[str, int], null: Any, unknown: str) -> None:
     """Categories, infrequent ones, null and unknown ones get the original's numbers, or are refused as there."""
     trained, fresh = TRAINED, odd(FRESH)

@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, amount_of, table, with_holes
 
@@ -22,17 +23,18 @@ FRESH = pd.concat([HELD, HELD * 10, -HELD, TRAINED[:50], HELD[:50] * 1e6], ignor
 WITH_NULL = pd.concat([with_holes(FRESH, NUMBERS, 4), HOLED[:50]], ignore_index=True)
 INFINITE = pd.DataFrame({name: [np.inf, -np.inf, 0.0, np.nan] for name in NUMBERS})
 
-KNOTS: list[dict[str, Any]] = [
-    {"n_knots": 2},
-    {"n_knots": 40, "include_bias": False},
-    {"n_knots": 6, "knots": "quantile"},
-    {"knots": np.array([[0.0, 0.0, -1.0], [10.0, 0.1, 0.0], [100.0, 100.0, 1.0], [101.0, 130.0, 1.5]])},
-]
+BEYOND = ["constant", "linear", "continue", "periodic"]
+KNOTS: dict[str, dict[str, Any]] = {
+    "two": {"n_knots": 2},
+    "many": {"n_knots": 40, "include_bias": False},
+    "quantile": {"n_knots": 6, "knots": "quantile"},
+    "given": {"knots": np.array([[0.0, 0.0, -1.0], [10.0, 0.1, 0.0], [100.0, 100.0, 1.0], [101.0, 130.0, 1.5]])},
+}
 
 
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-@pytest.mark.parametrize("degree", [1, 2, 3, 5])
-@pytest.mark.parametrize("extrapolation", ["constant", "linear", "continue", "periodic"])
+@pytest.mark.parametrize(
+    ("extrapolation", "degree", "sparse"), crossed(BEYOND, [1, 2, 3, 5], {"dense": False, "sparse": True}, laps=2)
+)
 def test_degrees(tmp_path: Path, extrapolation: str, degree: int, sparse: bool) -> None:
     """Splines of every degree go on beyond the knots in each way as those of the original do."""
     step = SplineTransformer(n_knots=6, degree=degree, extrapolation=extrapolation, sparse_output=sparse)
@@ -42,8 +44,7 @@ def test_degrees(tmp_path: Path, extrapolation: str, degree: int, sparse: bool) 
     assert_equal(tmp_path, fitted, FRESH, within=0.0)
 
 
-@pytest.mark.parametrize("knots", KNOTS, ids=["two", "many", "quantile", "given"])
-@pytest.mark.parametrize("extrapolation", ["constant", "linear", "continue"])
+@pytest.mark.parametrize(("extrapolation", "knots"), crossed(BEYOND[:3], KNOTS))
 def test_knots(tmp_path: Path, extrapolation: str, knots: dict[str, Any]) -> None:
     """Knots may be few, many, of quantiles, or given; and the last spline may be left out."""
     fitted = SplineTransformer(extrapolation=extrapolation, **knots).fit(TRAINED)
@@ -52,8 +53,7 @@ def test_knots(tmp_path: Path, extrapolation: str, knots: dict[str, Any]) -> Non
     assert_equal(tmp_path, fitted, FRESH, within=0.0)
 
 
-@pytest.mark.parametrize("degree", [1, 3])
-@pytest.mark.parametrize("extrapolation", ["constant", "linear", "continue", "periodic"])
+@pytest.mark.parametrize(("extrapolation", "degree"), crossed(BEYOND, [1, 3]))
 def test_null_and_infinity(tmp_path: Path, extrapolation: str, degree: int) -> None:
     """Null is in no spline where it is accepted, and infinity, which then is accepted too, is as in the original."""
     step = SplineTransformer(degree=degree, extrapolation=extrapolation, handle_missing="zeros")

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import NUMBERS, amount_of, kinds_of, table
 
@@ -41,8 +42,7 @@ def name(model: Any) -> str:
     return "".join(str(model).split())
 
 
-@pytest.mark.parametrize("kinds", [2, 4])
-@pytest.mark.parametrize("model", CLASSIFIERS, ids=name)
+@pytest.mark.parametrize(("model", "kinds"), crossed(CLASSIFIERS, [2, 4]))
 def test_classes_and_scores(tmp_path: Path, model: Any, kinds: int) -> None:
     """Labels and scores of every kernel are the original's, also of rows far from all training rows."""
     fitted = make_pipeline(StandardScaler(), clone(model)).fit(TRAINED[NUMBERS], kinds_of(TRAINED, kinds))
@@ -51,8 +51,9 @@ def test_classes_and_scores(tmp_path: Path, model: Any, kinds: int) -> None:
     assert_equal(tmp_path, fitted, FAR, within=1e-11)
 
 
-@pytest.mark.parametrize("kinds", [2, 3, 5])
-@pytest.mark.parametrize("model", [SVC(), SVC(kernel="linear"), NuSVC(nu=0.2, gamma=2.0)], ids=name)
+@pytest.mark.parametrize(
+    ("model", "kinds"), crossed([SVC(), SVC(kernel="linear"), NuSVC(nu=0.2, gamma=2.0)], [2, 3, 5])
+)
 def test_coupled_probabilities(tmp_path: Path, model: Any, kinds: int) -> None:
     """Probabilities are those of libsvm's own iteration, which stops early, and labels do not come of them."""
     asked = clone(model).set_params(probability=True, random_state=0)

@@ -19,6 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from tests.export.grids import crossed
 from tests.export.judging import EXACT, assert_equal, export, named, opened
 
 _SCRIPTS = [
@@ -50,24 +51,24 @@ _HARD = [
     "the quick " * 700,
 ]
 _VECTORIZERS: list[Any] = [
-    CountVectorizer(max_features=60),
-    CountVectorizer(lowercase=False, ngram_range=(1, 2)),
+    pytest.param(CountVectorizer(max_features=60), marks=pytest.mark.whole),
+    pytest.param(CountVectorizer(lowercase=False, ngram_range=(1, 2)), marks=pytest.mark.whole),
     CountVectorizer(binary=True, ngram_range=(2, 3), token_pattern=r"(?u)\b\w+\b"),
-    CountVectorizer(stop_words="english", ngram_range=(1, 2)),
+    pytest.param(CountVectorizer(stop_words="english", ngram_range=(1, 2)), marks=pytest.mark.whole),
     CountVectorizer(stop_words=["the", "é", "mir", "σοφος"], token_pattern=r"\w{1,}", ngram_range=(2, 2)),
     CountVectorizer(strip_accents="unicode", dtype=np.float64),
     CountVectorizer(strip_accents="ascii", ngram_range=(1, 2)),
     CountVectorizer(lowercase=False, strip_accents="unicode"),
-    CountVectorizer(analyzer="char", ngram_range=(1, 3), max_features=50),
+    pytest.param(CountVectorizer(analyzer="char", ngram_range=(1, 3), max_features=50), marks=pytest.mark.whole),
     CountVectorizer(analyzer="char", ngram_range=(2, 2), lowercase=False, max_features=50),
     CountVectorizer(analyzer="char_wb", ngram_range=(1, 1)),
-    CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=50),
+    pytest.param(CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), max_features=50), marks=pytest.mark.whole),
     CountVectorizer(analyzer="char_wb", ngram_range=(5, 6), strip_accents="unicode", max_features=50),
     CountVectorizer(token_pattern=r"\S+", max_features=20),
     CountVectorizer(token_pattern=r"[a-zA-Z]{2,}"),
     CountVectorizer(vocabulary=["the", "quick brown", "", "zz", "fox", "two words"], ngram_range=(1, 2)),
     CountVectorizer(vocabulary=["the", "fox", "and"], stop_words="english"),
-    TfidfVectorizer(max_features=60),
+    pytest.param(TfidfVectorizer(max_features=60), marks=pytest.mark.whole),
     TfidfVectorizer(norm="l1", sublinear_tf=True),
     TfidfVectorizer(norm=None, smooth_idf=False, min_df=2),
     TfidfVectorizer(use_idf=False, analyzer="char_wb", ngram_range=(2, 3), max_features=50),
@@ -94,8 +95,7 @@ def _assert_same(folder: Path, model: Any, texts: list[str]) -> None:
     assert np.abs(given - expected).max() <= EXACT
 
 
-@pytest.mark.parametrize("analyzer", ["word", "char", "char_wb"])
-@pytest.mark.parametrize("accents", [None, "unicode", "ascii"])
+@pytest.mark.parametrize(("analyzer", "accents"), crossed(["word", "char", "char_wb"], [None, "unicode", "ascii"]))
 def test_every_character_of_unicode_is_seen_as_the_original_sees_it(
     tmp_path: Path, analyzer: str, accents: Any
 ) -> None:
@@ -131,7 +131,7 @@ _FRESH = [text[len(text) // 3 :] for text in _SCRIPTS] + [text for text in _HARD
         make_pipeline(TfidfVectorizer(), LogisticRegression()),
         make_pipeline(TfidfVectorizer(sublinear_tf=True), LinearSVC()),
         make_pipeline(CountVectorizer(), TfidfTransformer(), MultinomialNB()),
-        make_pipeline(CountVectorizer(), MultinomialNB()),
+        pytest.param(make_pipeline(CountVectorizer(), MultinomialNB()), marks=pytest.mark.whole),
         make_pipeline(TfidfVectorizer(), TruncatedSVD(3, random_state=0), LogisticRegression()),
         make_pipeline(
             FeatureUnion([("word", TfidfVectorizer()), ("char", TfidfVectorizer(analyzer="char", ngram_range=(2, 3)))]),

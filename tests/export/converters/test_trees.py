@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 
 SOURCE = np.random.default_rng(0)
@@ -51,8 +52,10 @@ def holed(rows: Any, seed: int) -> Any:
     return copy
 
 
-@pytest.mark.parametrize("model", TOLD, ids=name)
-@pytest.mark.parametrize("classes", [TWO, THREE, np.array(["no", "yes"])[TWO], TWO * 0], ids=["2", "3", "texts", "1"])
+@pytest.mark.parametrize(
+    ("classes", "model"),
+    crossed({"2": TWO, "3": THREE, "texts": np.array(["no", "yes"])[TWO], "1": TWO * 0}, TOLD, laps=2),
+)
 def test_classes(tmp_path: Path, model: Any, classes: Any) -> None:
     """Trees and forests of one, two and three classes equal the original."""
     if getattr(model, "monotonic_cst", None) and len(set(classes)) != 2:
@@ -129,9 +132,13 @@ def test_boosted_classes(tmp_path: Path, init: Any, loss: str, kinds: int) -> No
     assert_equal(tmp_path, fitted, FRESH)
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
 @pytest.mark.parametrize(
-    "init", [None, "zero", RandomForestRegressor(3), DummyRegressor(strategy="constant", constant=2.0)], ids=name
+    ("init", "loss"),
+    crossed(
+        [None, "zero", RandomForestRegressor(3), DummyRegressor(strategy="constant", constant=2.0)],
+        ["squared_error", "absolute_error", "huber", "quantile"],
+        laps=2,
+    ),
 )
 def test_boosted_numbers(tmp_path: Path, init: Any, loss: str) -> None:
     """Gradient boosting of numbers equals the original for each loss."""
