@@ -10,6 +10,9 @@ from http.client import HTTPConnection
 
 import pytest
 
+# Each of several workers may train with as many threads as there are processors, which then wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything that a test module imports looks at it
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what decides how much is run."""
