@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlship import objects
-from mlship.batch.inputs import STDIN
+from mlship.batch.inputs import STDIN, Input
 from mlship.batch.job import BatchJob
 from mlship.batch.outputs.contract import Output
 from mlship.batch.outputs.file import FileOutput, FileTarget
@@ -204,6 +204,21 @@ def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None
                     hint=f"Write elsewhere with {option}.",
                     code="output_is_input",
                 )
+
+
+def check_report_apart(report: Path, inputs: Sequence[Input]) -> None:
+    """Refuse to write the report over an input, whichever run it belongs to.
+
+    Raises:
+        UsageError: It is one of them.
+    """
+    for given in inputs:
+        if given.path is not None and same_file(given.path, report):
+            raise UsageError(
+                f"The report '{report}' is the input '{given.name}' itself.",
+                hint="Write elsewhere with --report.",
+                code="output_is_input",
+            )
 
 
 def _rejects_of(job: BatchJob, folder: Path) -> Path:

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlship.batch.choose import check_apart
+from mlship.batch.choose import check_apart, check_report_apart
 from mlship.batch.find_model import find_model
 from mlship.batch.inputs import find_inputs
 from mlship.batch.job import BatchJob, BatchReport, describe_model
 from mlship.batch.stop import Stop, stop_on_signals
 from mlship.batch.window import WINDOW_CLOSED
 from mlship.cli.batch_given import Given, check, job_of
-from mlship.cli.batch_told import of_facts, summary, summed
+from mlship.cli.batch_told import has_begun, of_failed, summary, summed
 from mlship.errors import (
     GateExceeded,
     InputRefused,
@@ -69,6 +69,13 @@ def _stop_at(given: Given) -> StopAt | None:
     return StopAt(given.stop_at, given.timezone)
 
 
+def _of_one_input(error: MlshipError) -> bool:
+    """Whether the other inputs are none the worse for what is wrong with one."""
+    if error.code == WINDOW_CLOSED:
+        return False
+    return isinstance(error, (InputRefused, OutputFailed, OutputLocked)) or error.code == "output_exists"
+
+
 @dataclass(frozen=True)
 class _Go:
     """What runs have in common."""
@@ -110,6 +117,8 @@ class _Go:
     def _runs(self, session: Session, model: Path, checks: tuple[Any, ...]) -> list[BatchReport]:
         """Do the jobs: one for all inputs where the output has a name, else one for each."""
         inputs = find_inputs(self.given.input, self.given.format)
+        if self.job.report is not None:
+            check_report_apart(self.job.report, inputs)
         apart = self.given.output is None and len(inputs) > 1
         if apart and self.job.rejects is not None:
             raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
@@ -118,19 +127,22 @@ class _Go:
         )
         if apart:
             check_apart(jobs)
-        reports, failed = [], None
+        reports: list[BatchReport] = []
+        failed: MlshipError | None = None
         for job in jobs:
             try:
                 reports.append(self._run(job, session, model, checks))
-            except (InputRefused, UsageError, OutputFailed, OutputLocked) as error:
-                of_all = isinstance(error, UsageError) and error.code != "output_exists"
-                if not apart or of_all or error.code == WINDOW_CLOSED:
-                    raise  # else the other inputs are none the worse for it
+            except MlshipError as error:
+                if not apart:
+                    raise
+                reports.append(of_failed(error, job))
                 if failed is not None:
                     self.console.error(failed)
                 failed = error
+                if not _of_one_input(error):
+                    break
         if failed is not None:
-            failed.facts = {**failed.facts, **summed([*reports, of_facts(failed)]).to_json()}
+            failed.facts = summed(reports).to_json()
             raise failed
         return reports
 
@@ -167,7 +179,7 @@ class _Go:
 
     def _report_of(self, failed: MlshipError) -> None:
         """Write the report of runs that did not come to their end, which is when it is looked at most."""
-        if isinstance(failed, (UsageError, OutputLocked)):  # nothing was done; the name may be another run's
+        if not has_begun(failed):  # then it may not even be known whether the report's name is free
             return
         status = "stopped" if isinstance(failed, Stopped) else "failed"
         said = {"code": failed.code, "message": failed.message, "hint": failed.hint}

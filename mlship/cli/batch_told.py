@@ -5,14 +5,37 @@ from __future__ import annotations
 from collections import Counter
 
 from mlship.batch.job import BatchJob, BatchReport, Tally
-from mlship.errors import MlshipError
+from mlship.errors import MlshipError, OutputLocked, UsageError
+
+_FOUND = "stages"
+"""What only the facts of a run hold that has begun."""
 
 
-def of_facts(error: MlshipError) -> BatchReport:
-    """Return what a failed run had reached."""
-    rows = error.facts.get("rows", {"in": 0, "out": 0, "rejected": 0})
-    tally = Tally(rows["in"], rows["out"], rows["rejected"], Counter(error.facts.get("rejects", {})))
-    return BatchReport(model=error.facts.get("model"), tally=tally, rejects_file=error.facts.get("rejects_file"))
+def of_failed(error: MlshipError, job: BatchJob) -> BatchReport:
+    """Return what a failed run had reached; of one that was not to be, only for which inputs it was meant."""
+    facts = error.facts
+    rows = facts.get("rows", {"in": 0, "out": 0, "rejected": 0})
+    tally = Tally(rows["in"], rows["out"], rows["rejected"], Counter(facts.get("rejects", {})))
+    more = {key: value for key, value in facts.items() if key not in BatchReport().to_json()}
+    if isinstance(error, (UsageError, OutputLocked)):
+        more = {}
+    inputs = [{"path": given.name, "size": given.state.get("size"), "rows": 0} for given in job.inputs]
+    return BatchReport(
+        model=facts.get("model"),
+        tally=tally,
+        rejects_file=facts.get("rejects_file"),
+        seconds=facts.get("seconds", 0.0),
+        more={"inputs": inputs, **more},
+    )
+
+
+def has_begun(failed: MlshipError) -> bool:
+    """Tell whether rows were read before it failed, in this input or another."""
+    if isinstance(failed, UsageError) and failed.code != "output_exists":
+        return False
+    if "runs" in failed.facts:
+        return any(_FOUND in run for run in failed.facts["runs"])
+    return _FOUND in failed.facts and not isinstance(failed, (UsageError, OutputLocked))
 
 
 def summed(reports: list[BatchReport]) -> BatchReport:

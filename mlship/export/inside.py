@@ -52,7 +52,7 @@ def spawned() -> None:
 
 def _export(request: Request, sender: Sender) -> None:
     job, source = request.job, request.source
-    apart = namespaces.leave()  # before the libraries start threads, beside which a process may not
+    held = _left(request)  # before the libraries start threads: a process may not beside them, or only for itself
     sandbox.empty_environment(request.scratch)
 
     # only now what is heavy: the parent stays as light and as free of threads as it began
@@ -62,7 +62,10 @@ def _export(request: Request, sender: Sender) -> None:
     sandbox.stay_alone()
     bounds, size = job.loading.bounds, len(source.data)
     with importable(job.loading.python_path):
-        held = _held(request, apart=apart)
+        if sandbox.keep_from_files([job.sample] if job.sample else [], request.scratch):
+            held.append(f"no files but libraries, and no programs (Landlock {landlock.version()})")
+        else:
+            held.append("no Landlock, so that files can be read")
         sandbox.limit_load(bounds.seconds_for(size), bounds.bytes_for(size))
         loaded = load_source(source, job.loading)
         sender.send("loaded", json.dumps({"held": held}).encode())
@@ -77,17 +80,13 @@ def _export(request: Request, sender: Sender) -> None:
     sender.send("artifact", made.data)
 
 
-def _held(request: Request, *, apart: bool) -> list[str]:
-    """Give up files, and say in words all that holds from here on."""
-    job, held = request.job, ["an empty environment", "limits of time and memory"]
-    if apart:
+def _left(request: Request) -> list[str]:
+    """Give up what a process can before it has any thread but its first, and say in words all that holds then."""
+    held = ["an empty environment", "limits of time and memory"]
+    if namespaces.leave():
         held.append("no network")
         if namespaces.make_read_only(request.scratch):
             held.append("file systems that can only be read")
     if namespaces.drop_powers():
         held.append("no powers of root")
-    if sandbox.keep_from_files([job.sample] if job.sample else [], request.scratch):
-        held.append(f"no files but libraries, and no programs (Landlock {landlock.version()})")
-    else:
-        held.append("no Landlock, so that files can be read")
     return held

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from mlship.batch.stop import Stop
+from mlship.errors import Stopped
 from tests.batch.conftest import Batch
 
 HEAD = "my age,income,city\n"
@@ -93,3 +97,66 @@ def test_an_output_whose_name_is_no_text_is_refused_before_any_work(batch: Batch
     outcome = batch("in.csv", "-o", os.fsdecode(b"z\xff.csv"), "--json")
     assert (outcome.code, outcome.data["error"]["code"]) == (2, "bad_name")
     assert sorted(path.name for path in folder.iterdir()) == ["in.csv", "town.onnx"]
+
+
+@pytest.mark.parametrize("report", ["r.json", "r.html"])
+def test_a_report_tells_of_inputs_that_failed_and_of_those_that_did_not(
+    batch: Batch, folder: Path, report: str
+) -> None:
+    """Where one of several inputs fails, the others' rows and outputs stay in what is told, by --json and --report."""
+    (folder / "a.csv").write_text("my age,income\n1,2\n")
+    (folder / "b.csv").write_text(GOOD)
+    outcome = batch("a.csv", "b.csv", "--report", report, "--json")
+    assert (outcome.code, outcome.data["error"]["code"]) == (3, "missing_column")
+    assert outcome.data["outputs"] == ["b.scored.csv"]
+    assert outcome.data["rows"] == {"in": 1, "out": 1, "rejected": 0}
+    assert [run["inputs"][0]["path"] for run in outcome.data["runs"]] == ["a.csv", "b.csv"]
+    text = (folder / report).read_text()
+    assert "b.scored.csv" in text
+    assert "lacks" in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("data.json", "--report", "data.json"), id="input"),
+        pytest.param(("lacking.csv", "good.json", "--report", "good.json"), id="other input"),
+        pytest.param(("lacking.csv", "-o", "old.json", "--format", "ndjson", "--report", "old.json"), id="output"),
+        pytest.param(("lacking.csv", "--rejects", "old.json", "--report", "old.json"), id="rejects"),
+        pytest.param(("good.json", "lacking.csv", "-m", "absent.onnx", "--report", "old.json"), id="no model"),
+    ],
+)
+def test_the_report_of_a_run_that_fails_replaces_nothing_else(
+    batch: Batch, folder: Path, options: tuple[str, ...]
+) -> None:
+    """However early a run fails, its report is written over no input and over nothing else that it may write."""
+    (folder / "data.json").write_text('{"my age":1}\n')
+    (folder / "good.json").write_text('{"my age":1,"income":2,"city":"Porto"}\n')
+    (folder / "lacking.csv").write_text("my age,income\n1,2\n")
+    (folder / "old.json").write_text("kept")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert batch(*options).code in (2, 3)
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert {name: after.get(name) for name in before} == before
+
+
+def test_inputs_that_were_done_are_told_when_the_next_is_stopped(
+    batch: Batch, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of several inputs that is stopped in the second tells the first one's output."""
+    (folder / "a.csv").write_text(GOOD)
+    (folder / "b.csv").write_text(GOOD * 2)
+    seen = 0
+
+    def check(_stop: Stop) -> None:
+        nonlocal seen
+        seen += (folder / "a.scored.csv").exists()
+        if seen:
+            raise Stopped(signal.SIGTERM, "Stopped by SIGTERM.")
+
+    monkeypatch.setattr(Stop, "check", check)
+    outcome = batch("a.csv", "b.csv", "--report", "r.json", "--json")
+    assert (outcome.code, outcome.data["status"]) == (143, "stopped")
+    assert outcome.data["outputs"] == ["a.scored.csv"]
+    told = json.loads((folder / "r.json").read_text())
+    assert (told["status"], told["outputs"], told["exit_code"]) == ("stopped", ["a.scored.csv"], 143)

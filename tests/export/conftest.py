@@ -20,7 +20,16 @@ def _imported(tmp_path_factory: pytest.TempPathFactory) -> None:
     run_export(ExportJob(save(folder, fitted()), folder / "model.onnx", confined=False))
 
 
+_APART = run._made_apart
+
+
 @pytest.fixture
 def made_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make artifacts in this process, which is four times as fast for a small model: for tests of what is made."""
     monkeypatch.setattr(run, "_made_apart", run._made_here)
+
+
+@pytest.fixture
+def made_apart(made_here: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  to come after it
+    """Make artifacts in a child even so: for tests of what has to come through to this process."""
+    monkeypatch.setattr(run, "_made_apart", _APART)

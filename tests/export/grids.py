@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
@@ -14,7 +15,7 @@ from tests.export.judging import named
 def crossed(*axes: Sequence[Any] | Mapping[str, Any], laps: int = 1) -> list[Any]:
     """Return every combination of values as parameters of a test, of which only some are always run.
 
-    Those have every value of every axis, and as many pairs of values as so few can.
+    Those have every value of every axis, none much more often than another, and as many pairs as so few can.
 
     Args:
         axes: The values of each argument, named by their keys or else by what they print.
@@ -35,17 +36,18 @@ def thinned(axis: Sequence[Any] | Mapping[str, Any], every: int) -> list[Any]:
 
 
 def _spread(grid: list[tuple[int, ...]], count: int) -> set[tuple[int, ...]]:
-    """Pick places of a grid, each the first that has most values not seen yet, and then most pairs of them."""
+    """Pick places of a grid, each the first with most values not seen yet, then most pairs, then the rarest values."""
     kept: set[tuple[int, ...]] = set()
-    seen: set[Any] = set()
+    seen: Counter[Any] = Counter()
 
-    def told(places: tuple[int, ...]) -> tuple[int, int]:
-        return len(_values(places) - seen), len(_pairs(places) - seen)
+    def told(places: tuple[int, ...]) -> tuple[int, int, int]:
+        values, pairs = _values(places), _pairs(places)
+        return len(values - seen.keys()), len(pairs - seen.keys()), -sum(seen[value] for value in values)
 
     for _ in range(min(count, len(grid))):
         best = max((places for places in grid if places not in kept), key=told)
         kept.add(best)
-        seen |= _values(best) | _pairs(best)
+        seen.update(_values(best) | _pairs(best))
     return kept
 
 

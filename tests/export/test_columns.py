@@ -120,6 +120,7 @@ def test_steps_within_steps(tmp_path: Path, steps: Any) -> None:
 AWKWARD = {"a": "my age", "b": "my_age", "c": "2x", "k": "qu'o\"te", "city": "São é", "word": "new\nline", "flag": ""}
 
 
+@pytest.mark.usefixtures("made_apart")
 def test_awkward_names(tmp_path: Path) -> None:
     """Names with spaces, accents, quotes, a newline or nothing at all in them lead to their columns."""
     trained, fresh = TRAINED.rename(columns=AWKWARD), FRESH.rename(columns=AWKWARD)

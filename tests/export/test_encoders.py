@@ -243,6 +243,7 @@ def test_dates_as_categories_are_refused(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00", "\uffff"], ids=["lone surrogate", "nul", "noncharacter"])
+@pytest.mark.usefixtures("made_apart")
 def test_texts_that_no_file_can_hold(tmp_path: Path, text: str) -> None:
     """A category that is no valid text ends in a proven artifact or in a refusal, never in a wrong answer or a bug."""
     trained = with_unknown(TRAINED, text)

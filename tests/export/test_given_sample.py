@@ -73,6 +73,7 @@ def test_names_are_told_by_the_sample(folder: Path, suffix: str) -> None:
     assert card.parity.rows["sample"] == len(ROWS)
 
 
+@pytest.mark.usefixtures("made_apart")
 def test_a_sample_that_lacks_columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sample without some of the model's columns ends with exit 3, which names them and those that are there."""
     ROWS[["c", "k"]].to_csv("sample.csv", index=False)
@@ -100,6 +101,7 @@ def test_what_is_no_sample(folder: Path, capsys: pytest.CaptureFixture[str], nam
     assert hint.startswith("hint: ")
 
 
+@pytest.mark.usefixtures("made_apart")
 def test_rows_that_the_model_refuses_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of the sample that the signature refuses are left out of the proof and counted by their reason."""
     rows = ROWS.assign(c=ROWS["c"].where(ROWS.index >= 3), city=ROWS["city"].where(ROWS.index != 7, "Braga"))

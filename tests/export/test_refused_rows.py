@@ -66,6 +66,7 @@ def test_rows_asked_one_by_one_are_told(tmp_path: Path) -> None:
     assert f"{proof['alone']:,} rows, as rows beside them change the original" in page
 
 
+@pytest.mark.usefixtures("made_apart")
 def test_hints_of_what_is_not_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A tolerance too small is told the one that is enough, and float32 that differs in labels the other precision."""
     exact = LogisticRegression().fit(POSITIVE, KINDS)

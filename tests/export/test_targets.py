@@ -126,6 +126,7 @@ def test_whole_numbers_past_float32(tmp_path: Path) -> None:
     assert_equal(tmp_path, fitted, (FRESH[NUMBERS] * 1e9).astype("int64"))
 
 
+@pytest.mark.usefixtures("made_apart")
 def test_a_forest_that_works_in_threads_gives_the_same_bytes(tmp_path: Path) -> None:
     """Threads add up trees in any order; an export does not depend on it."""
     fitted = RandomForestRegressor(100, random_state=0, n_jobs=4).fit(TRAINED[NUMBERS], amount_of(TRAINED))

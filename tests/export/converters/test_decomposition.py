@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table
 
@@ -108,8 +109,9 @@ def test_hidden_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("dtype", [np.float32, np.int64])
-@pytest.mark.parametrize("model", [PLAIN[1], PLAIN[7], PLAIN[9], PLAIN[11], PLAIN[15], PLAIN[18]], ids=name)
+@pytest.mark.parametrize(
+    ("model", "dtype"), crossed([PLAIN[1], PLAIN[7], PLAIN[9], PLAIN[11], PLAIN[15], PLAIN[18]], [np.float32, np.int64])
+)
 def test_fitted_on_other_numbers(tmp_path: Path, model: Any, dtype: Any) -> None:
     """What was fitted on single precision or on whole numbers is answered in the arithmetic of the rows."""
     fitted = clone(model).set_params(max_iter=20) if hasattr(model, "max_iter") else clone(model)

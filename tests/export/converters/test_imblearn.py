@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import NUMBERS, kinds_of, table
 
@@ -67,8 +68,7 @@ def test_a_search_over_such_a_pipeline(tmp_path: Path) -> None:
     assert_equal(tmp_path, model, FRESH[COLUMNS])
 
 
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("ensemble", ENSEMBLES, ids=name)
+@pytest.mark.parametrize(("ensemble", "kinds"), crossed(ENSEMBLES, [2, 3]))
 def test_ensembles_of_balanced_samples(tmp_path: Path, ensemble: Any, kinds: int) -> None:
     """An ensemble whose members were fitted on balanced samples answers as scikit-learn's own."""
     model = clone(ensemble).fit(TRAINED[NUMBERS], kinds_of(TRAINED, kinds))

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table, with_holes
 
@@ -55,9 +56,10 @@ def test_iterative_imputer(tmp_path: Path, setting: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Skipping features:UserWarning")
-@pytest.mark.parametrize("flags", [False, True], ids=["", "flags"])
-@pytest.mark.parametrize("keep", [False, True], ids=["dropped", "kept"])
-@pytest.mark.parametrize("first", ["mean", "constant"])
+@pytest.mark.parametrize(
+    ("first", "keep", "flags"),
+    crossed(["mean", "constant"], {"dropped": False, "kept": True}, {"": False, "flags": True}, laps=2),
+)
 def test_a_column_that_was_null_throughout(tmp_path: Path, first: str, keep: bool, flags: bool) -> None:
     """A column without a value in training is dropped or kept, and no turn fills it in."""
     imputer = IterativeImputer(initial_strategy=first, keep_empty_features=keep, add_indicator=flags)
@@ -100,9 +102,10 @@ def test_inside_of_a_pipeline(tmp_path: Path) -> None:
     assert_equal(tmp_path, fitted, FRESH)
 
 
-@pytest.mark.parametrize("sparse", ["auto", True, False])
-@pytest.mark.parametrize("features", ["missing-only", "all"])
-@pytest.mark.parametrize("new", [False, True], ids=["ignored", "refused"])
+@pytest.mark.parametrize(
+    ("new", "features", "sparse"),
+    crossed({"ignored": False, "refused": True}, ["missing-only", "all"], ["auto", True, False], laps=2),
+)
 def test_indicator(tmp_path: Path, new: bool, features: str, sparse: Any) -> None:
     """Flags come out for the columns that they did in training; null in others is refused where the original does."""
     indicator = MissingIndicator(features=features, sparse=sparse, error_on_new=new)

@@ -104,10 +104,10 @@ CHAINED = [
 ]
 
 
-@pytest.mark.parametrize("order", [[1, 2, 0], "random"], ids=str)
-@pytest.mark.parametrize(("member", "method"), CHAINED)
-def test_chains(tmp_path: Path, member: str, method: str, order: Any) -> None:
+@pytest.mark.parametrize(("chained", "order"), crossed(CHAINED, [[1, 2, 0], "random"]))
+def test_chains(tmp_path: Path, chained: tuple[str, str], order: Any) -> None:
     """A chain hands on classes, probabilities or scores, and gives one probability or score a target."""
+    member, method = chained
     more = {"chain_method": method} if "chain_method" in ClassifierChain(TREE).get_params() else {}  # of 1.5
     judged(tmp_path, ClassifierChain(MEMBERS[member], order=order, random_state=3, **more).fit(X, LABELS))
 

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer
 
 from mlship.model.values.typed import TypedColumn, read_typed
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export, opened
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table
 
@@ -37,9 +38,7 @@ def kinds_of_counts(rows: Any, kinds: int) -> Any:
     return (rows[:, 1] + rows[:, 5] // 2) % kinds
 
 
-@pytest.mark.parametrize("kinds", [2, 3, 5])
-@pytest.mark.parametrize("smoothing", [1e-9, 1e-2])
-@pytest.mark.parametrize("uniform", [True, False])
+@pytest.mark.parametrize(("uniform", "smoothing", "kinds"), crossed([True, False], [1e-9, 1e-2], [2, 3, 5], laps=2))
 def test_gaussian(tmp_path: Path, kinds: int, smoothing: float, uniform: bool) -> None:
     """Gaussian naive Bayes equals the original, also far away, where all classes are next to impossible."""
     model = GaussianNB(priors=[1 / kinds] * kinds if uniform else None, var_smoothing=smoothing)
@@ -51,21 +50,22 @@ def test_gaussian(tmp_path: Path, kinds: int, smoothing: float, uniform: bool) -
     assert_equal(tmp_path, fitted, pd.concat([rows[:50] * 1e6, rows[:1] * 0], ignore_index=True), PROBABILITY)
 
 
-@pytest.mark.parametrize("kinds", [2, 4])
 @pytest.mark.parametrize(
-    "model",
-    [
-        MultinomialNB(),
-        MultinomialNB(alpha=0.1, fit_prior=False),
-        ComplementNB(),
-        ComplementNB(alpha=0.3, norm=True),
-        BernoulliNB(),
-        BernoulliNB(binarize=2.0, fit_prior=False),
-        BernoulliNB(binarize=0.5, alpha=0.01),
-        CategoricalNB(min_categories=16),
-        CategoricalNB(min_categories=16, alpha=0.0, force_alpha=True),
-    ],
-    ids=name,
+    ("model", "kinds"),
+    crossed(
+        [
+            MultinomialNB(),
+            MultinomialNB(alpha=0.1, fit_prior=False),
+            ComplementNB(),
+            ComplementNB(alpha=0.3, norm=True),
+            BernoulliNB(),
+            BernoulliNB(binarize=2.0, fit_prior=False),
+            BernoulliNB(binarize=0.5, alpha=0.01),
+            CategoricalNB(min_categories=16),
+            CategoricalNB(min_categories=16, alpha=0.0, force_alpha=True),
+        ],
+        [2, 4],
+    ),
 )
 def test_counts(tmp_path: Path, model: Any, kinds: int) -> None:
     """Models of counts equal the original, also of rows without anything, and where classes tie."""

@@ -17,7 +17,8 @@ from sklearn.neighbors import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tests.export.judging import assert_equal, export, named, opened
+from tests.export.grids import crossed
+from tests.export.judging import assert_equal, export, opened
 
 ROWS, KINDS = load_iris(return_X_y=True)
 AMOUNT = KINDS * 1.5  # of whole numbers the original makes a huge negative one where nobody is near
@@ -34,8 +35,7 @@ MODELS = [
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("scaled", [False, True], ids=["", "scaled"])
-@pytest.mark.parametrize("model", MODELS, ids=named)
+@pytest.mark.parametrize(("model", "scaled"), crossed(MODELS, {"": False, "scaled": True}))
 def test_within_a_radius(tmp_path: Path, model: Any, scaled: bool) -> None:
     """Weights, metrics and rows with nobody near give the original's answers, on ties and training points too."""
     fitted = make_pipeline(StandardScaler(), model) if scaled else model

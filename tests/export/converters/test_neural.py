@@ -11,6 +11,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, amount_of, kinds_of, table
 
@@ -24,9 +25,7 @@ RESIDUE = 1e-11
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("layers", [(8,), (7, 5, 3)], ids=str)
+@pytest.mark.parametrize(("layers", "activation", "kinds"), crossed([(8,), (7, 5, 3)], ACTIVATIONS, [2, 3], laps=2))
 def test_classes(tmp_path: Path, kinds: int, activation: str, layers: tuple[int, ...]) -> None:
     """Labels and probabilities of two and of three classes are the original's, also of rows far out."""
     net = MLPClassifier(layers, activation=activation, **FEW)
@@ -37,8 +36,7 @@ def test_classes(tmp_path: Path, kinds: int, activation: str, layers: tuple[int,
     assert_equal(tmp_path, fitted, FRESH[NUMBERS] * 1e5)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize(("targets", "activation"), crossed([1, 2], ACTIVATIONS))
 def test_amounts(tmp_path: Path, activation: str, targets: int) -> None:
     """One and several amounts are the original's."""
     amounts = np.column_stack([amount_of(TRAINED), TRAINED["a"]])[:, :targets]

@@ -105,9 +105,12 @@ def test_amounts(tmp_path: Path, model: Any) -> None:
     assert_equal(tmp_path, fitted, FRESH[NUMBERS], within=1e-11)
 
 
-@pytest.mark.parametrize("scaled", [True, False], ids=["scaled", "raw"])
 @pytest.mark.parametrize(
-    "model", [OneClassSVM(), OneClassSVM(nu=0.1, gamma="auto"), OneClassSVM(kernel="sigmoid")], ids=name
+    ("model", "scaled"),
+    crossed(
+        [OneClassSVM(), OneClassSVM(nu=0.1, gamma="auto"), OneClassSVM(kernel="sigmoid")],
+        {"scaled": True, "raw": False},
+    ),
 )
 def test_outliers(tmp_path: Path, model: Any, scaled: bool) -> None:
     """A machine of one class tells 1 from -1 and scores as the original does."""

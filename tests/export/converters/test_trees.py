@@ -31,8 +31,8 @@ TWO = (ROWS[:, 0] + SOURCE.normal(size=300) > 0).astype(int)
 THREE = np.digitize(ROWS[:, 1] + SOURCE.normal(size=300), [-0.5, 0.5])
 AMOUNT = ROWS[:, 0] * 3 + SOURCE.normal(size=300)
 TOLD = [
+    DecisionTreeClassifier(max_depth=3, monotonic_cst=[1, 0, -1, 0]),  # first, to be run with two classes always
     DecisionTreeClassifier(random_state=0),
-    DecisionTreeClassifier(max_depth=3, monotonic_cst=[1, 0, -1, 0]),
     ExtraTreeClassifier(max_leaf_nodes=9, random_state=0),
     RandomForestClassifier(10, random_state=0),
     RandomForestClassifier(8, max_depth=3, class_weight="balanced", random_state=0),

@@ -31,6 +31,7 @@ from sklearn.tree import DecisionTreeRegressor
 from mlship.export.converters.functions import FUNCTIONS
 from mlship.export.graph.builder import Graph
 from mlship.export.graph.expr import Expr
+from tests.export.grids import crossed
 from tests.export.judging import EXACT, assert_equal, export
 from tests.export.tables import NUMBERS, amount_of, table
 
@@ -97,8 +98,7 @@ def test_inverses_of_transformers(tmp_path: Path, transformer: Any) -> None:
         judged(tmp_path, clone(model).fit(X, AMOUNT if regressor is LINE else MANY), ROWS)
 
 
-@pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0, 3.0, -1.5])
-@pytest.mark.parametrize("method", ["yeo-johnson", "box-cox"])
+@pytest.mark.parametrize(("method", "power"), crossed(["yeo-johnson", "box-cox"], [0.0, 0.5, 1.0, 2.0, 3.0, -1.5]))
 def test_inverses_of_every_power(tmp_path: Path, method: str, power: float) -> None:
     """The powers at which a formula changes, and what is out of reach of the transformation.
 
@@ -143,9 +143,9 @@ def test_a_transformer_without_a_converted_inverse_is_refused(
     assert "transformer_: inverse_transform of PCA is not supported" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("count", [1, 15, 200])
-@pytest.mark.parametrize("bounds", ["nan", "clip"])
-@pytest.mark.parametrize("increasing", [True, False])
+@pytest.mark.parametrize(
+    ("increasing", "bounds", "count"), crossed([True, False], ["nan", "clip"], [1, 15, 200], laps=2)
+)
 def test_isotonic_regression(tmp_path: Path, bounds: str, count: int, *, increasing: bool) -> None:
     """Steps and the lines between them, few and many, in bounds and out of them, alone and behind a scaler."""
     model = IsotonicRegression(out_of_bounds=bounds, increasing=increasing)
