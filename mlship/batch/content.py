@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Sequence
 
 from mlship.batch.outputs.contract import Done
@@ -10,10 +10,13 @@ from mlship.batch.plan import BatchPlan, unreadable
 
 
 def content_of(columns: Sequence[str], data: bytes) -> str:
-    """Return the sha256 of a chunk's bytes and the columns by which they are read: a header may change alone."""
-    found = hashlib.sha256("".join(f"{len(name)}:{name}" for name in columns).encode(errors="surrogatepass"))
-    found.update(data)
-    return found.hexdigest()
+    """Return checksums of the columns by which a chunk is read, as a header may change alone, and of its bytes.
+
+    They tell a file that was edited from one that was only touched, of which a crc32 knows for certain up to four
+    bytes in a row, else but for one in 2^32; a sha256 of all that is read would take a twentieth of a run.
+    """
+    names = "".join(f"{len(name)}:{name}" for name in columns).encode(errors="surrogatepass")
+    return f"{zlib.crc32(names):08x}-{len(data):x}-{zlib.crc32(data):08x}"
 
 
 class Contents:

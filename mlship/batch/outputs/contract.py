@@ -18,7 +18,7 @@ class Done:
         number: Its place among that file's chunks, from 0; with `input` it names a part, whoever scores it.
         start: Where it begins there; see `tables.contract.Chunk`.
         stop: Where the next one begins.
-        content: Digest of its bytes in the input and of the input's columns; empty where rows were read without them.
+        content: Checksums of its bytes in the input and of the input's columns; empty where no bytes were read.
         rows: How many rows it has.
         written: How many of them were scored.
         rejected: How many were rejected.
