@@ -24,7 +24,7 @@ run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the
 test: $(VENV)/.group-test ## Run the tests, with a sample of each long campaign; ARGS="-k serve" and the like go to pytest
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
-test-all: $(VENV)/.group-test ## Run the tests, and each of their campaigns whole, which takes about an hour
+test-all: $(VENV)/.group-test ## Run the tests, and each of their campaigns whole, which takes much longer
 	$(BIN)/python -m pytest -n 2 --dist loadscope --whole $(ARGS)
 
 faults: $(VENV)/.group-test ## Run the whole campaign of faults on batch: calls that fail, kills, flipped bits, full disks

@@ -199,11 +199,7 @@ def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None
     for what, target, option in written:
         for source, kind in read:
             if source is not None and same_file(source, target):
-                raise UsageError(
-                    f"The {what} '{target}' is the {kind} '{source}' itself.",
-                    hint=f"Write elsewhere with {option}.",
-                    code="output_is_input",
-                )
+                raise _itself(what, target, f"{kind} '{source}'", option)
 
 
 def check_report_apart(report: Path, inputs: Sequence[Input]) -> None:
@@ -214,11 +210,13 @@ def check_report_apart(report: Path, inputs: Sequence[Input]) -> None:
     """
     for given in inputs:
         if given.path is not None and same_file(given.path, report):
-            raise UsageError(
-                f"The report '{report}' is the input '{given.name}' itself.",
-                hint="Write elsewhere with --report.",
-                code="output_is_input",
-            )
+            raise _itself("report", report, f"input '{given.name}'", "--report")
+
+
+def _itself(what: str, target: Path, read: str, option: str) -> UsageError:
+    return UsageError(
+        f"The {what} '{target}' is the {read} itself.", hint=f"Write elsewhere with {option}.", code="output_is_input"
+    )
 
 
 def _rejects_of(job: BatchJob, folder: Path) -> Path:

@@ -38,19 +38,15 @@ def score(console: Console, given: Given) -> None:
     Raises:
         MlshipError: It failed; the error's facts tell what had been reached.
     """
-    try:
-        check(console, given)
-        job = job_of(given)
-        stop_at = _stop_at(given)
-        with stop_on_signals() as stop:
-            go = _Go(console, given, job, stop)
-            if given.schedule is None:
-                go.once(stop_at)
-            else:
-                _on_schedule(go, stop_at)
-    except MlshipError as error:
-        error.facts = {**BatchReport().to_json(), **error.facts}
-        raise
+    check(console, given)
+    job = job_of(given)
+    stop_at = _stop_at(given)
+    with stop_on_signals() as stop:
+        go = _Go(console, given, job, stop)
+        if given.schedule is None:
+            go.once(stop_at)
+        else:
+            _on_schedule(go, stop_at)
 
 
 def _on_schedule(go: _Go, stop_at: StopAt | None) -> None:

@@ -28,9 +28,6 @@ BOM = b"\xef\xbb\xbf"
 # The csv module's own bound of 128 KiB a field would refuse what is only long; 2^31-1 is the most it takes everywhere.
 _LONGEST_FIELD = 2**31 - 1
 
-_AT_ONCE = 1 << 18
-"""Bytes looked at at once: what a look makes stays in the processor's cache."""
-
 
 @lru_cache(maxsize=64)
 def _quoted(dialect: Dialect) -> re.Pattern[bytes]:
@@ -95,18 +92,6 @@ def survey(data: bytes, dialect: Dialect = COMMAS) -> Survey:
     last = np.searchsorted(starts, marks) - 1  # the last quoted text that opens before each mark, -1 for none
     marks = marks[(last < 0) | (marks > stops[last])]
     return Survey(marks, codes[marks], separator, tidy, is_open)
-
-
-def count(data: bytes, *characters: int) -> list[int]:
-    """Return how often each of some bytes occurs in a block."""
-    codes = np.frombuffer(data, dtype=np.uint8)
-    found = [0] * len(characters)
-    same = np.empty(_AT_ONCE, dtype=np.bool_)
-    for start in range(0, len(codes), _AT_ONCE):
-        part = codes[start : start + _AT_ONCE]
-        for place, character in enumerate(characters):
-            found[place] += int(np.count_nonzero(np.equal(part, character, out=same[: len(part)])))
-    return found
 
 
 def has_quotes(data: bytes, dialect: Dialect = COMMAS) -> bool:
