@@ -100,7 +100,25 @@ class Session:
         rows = len(columns[self.signature.names[0]])
         if rows == 0:
             return {output.name: np.empty(0, dtype=OUTPUT_ARRAYS[output.dtype]) for output in self.signature.outputs}
-        feeds = {tensor.name: feed(self.signature, tensor, columns, rows) for tensor in self.signature.tensors}
+        return self._answers(
+            {tensor.name: feed(self.signature, tensor, columns, rows) for tensor in self.signature.tensors}, rows
+        )
+
+    def predict_matrix(self, matrix: Array) -> dict[str, Array]:
+        """Score rows of a model that takes one matrix.
+
+        Args:
+            matrix: Rows and columns [rows, columns], at least one row, as the graph's tensor takes them.
+
+        Returns:
+            What `predict` returns.
+
+        Raises:
+            ModelRefused: The runtime failed.
+        """
+        return self._answers({self.signature.tensors[0].name: matrix}, len(matrix))
+
+    def _answers(self, feeds: dict[str, Array], rows: int) -> dict[str, Array]:
         raw = self._call(feeds, rows, self.card.rows)
         try:
             return {output.name: column_of(output, raw[output.tensor], rows) for output in self.signature.outputs}

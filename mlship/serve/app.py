@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 from flask import Flask, Request, Response, request
@@ -12,8 +13,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from mlship.errors import MlshipError
 from mlship.model.session import Session
+from mlship.model.values.matrix import MatrixReader
 from mlship.serve.answers import predictions_body
-from mlship.serve.payload import read_body
+from mlship.serve.payload import parse, plain_records, read_document
 from mlship.serve.problems import RequestRefused, body_of, status_of
 from mlship.serve.settings import Limits
 
@@ -31,7 +33,7 @@ def create_app(session: Session, limits: Limits, is_draining: Callable[[], bool]
         limits: The most that one request may ask for.
         is_draining: Tells whether the server is about to stop, which `/readyz` then says.
     """
-    app = Flask("mlship.serve", static_folder=None)
+    app = _App("mlship.serve", static_folder=None)
     app.debug = False  # whatever FLASK_DEBUG says: no exception text for clients
     app.url_map.merge_slashes = False  # a path that is not served is 404, not a redirect
     service = _Service(session, limits, is_draining)
@@ -41,9 +43,46 @@ def create_app(session: Session, limits: Limits, is_draining: Callable[[], bool]
         ("/readyz", service.readyz, "GET"),
     ):
         app.add_url_rule(path, view_func=view, methods=[method], provide_automatic_options=False)
+    app.hot["POST", "/predict"] = service.answer
     app.register_error_handler(Exception, _answer_error)
     app.after_request(_add_headers)
     return app
+
+
+class _App(Flask):
+    """Flask, with a table of what is asked most, answered before contexts and routing where the request is plain."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.hot: dict[tuple[str, str], Callable[[bytes], bytes]] = {}
+
+    def wsgi_app(self, environ: Any, start_response: Any) -> Any:
+        """Answer a request."""
+        answer = self.hot.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        if answer is None or not _is_plain(environ):
+            return super().wsgi_app(environ, start_response)
+        try:
+            body = answer(environ["mlship.body"])
+        except Exception:  # noqa: BLE001 - whatever it is, the view says it, with all that Flask knows of the request
+            return super().wsgi_app(environ, start_response)
+        start_response("200 OK", [*_PLAIN_HEADERS, ("Content-Length", str(len(body)))])
+        return (body,)
+
+
+_PLAIN_HEADERS = [
+    ("Content-Type", _JSON), ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"),
+]
+
+
+def _is_plain(environ: Any) -> bool:
+    """Whether a request says nothing of itself that takes a closer look."""
+    return (
+        "mlship.body" in environ
+        and not environ["QUERY_STRING"]
+        and environ.get("CONTENT_TYPE") == _JSON
+        and environ.get("HTTP_ACCEPT", "*/*") in ("*/*", _JSON)
+        and "HTTP_CONTENT_ENCODING" not in environ
+    )
 
 
 class _Service:
@@ -51,14 +90,27 @@ class _Service:
         self._session = session
         self._limits = limits
         self._is_draining = is_draining
+        signature = session.signature
+        self._matrix = MatrixReader(signature) if MatrixReader.fits(signature) else None
         self._model = {"name": session.card.name, "version": session.card.version, "digest": session.digest}
 
     def predict(self) -> Response:
         _check_accept(request)
         _check_content(request)
         body = _whole_body(request, self._limits.body)
-        columns = read_body(body, self._session.signature, self._limits.rows).columns
-        return _json(predictions_body(self._session.predict(columns), self._model))
+        return _json(self.answer(body))
+
+    def answer(self, body: bytes) -> bytes:
+        """Score a body of JSON."""
+        document = parse(body)
+        if self._matrix is not None:
+            records = plain_records(document)
+            if records is not None and len(records) <= self._limits.rows:
+                matrix = self._matrix.read(records)
+                if matrix is not None:
+                    return predictions_body(self._session.predict_matrix(matrix), self._model)
+        columns = read_document(document, self._session.signature, self._limits.rows).columns
+        return predictions_body(self._session.predict(columns), self._model)
 
     def livez(self) -> Response:
         return _json(orjson.dumps({"status": "live"}))

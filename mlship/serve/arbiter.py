@@ -20,7 +20,7 @@ from mlship.errors import MlshipError, ModelRefused
 from mlship.serve.newcomers import turn_away
 from mlship.serve.preflight import error_facts, error_from
 from mlship.serve.settings import Limits, ModelFacts
-from mlship.serve.worker import DRAIN_SECONDS, DrainWorker
+from mlship.serve.worker import DRAIN_SECONDS, ServeWorker
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its heartbeat files there with mkstemp, and unlinks them
 _GRACEFUL_SECONDS = 25  # Kubernetes kills 30 s after SIGTERM
@@ -87,9 +87,10 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
             "bind": f"fd://{plan.listener}",
             "workers": plan.workers,
             "threads": plan.threads,
-            "worker_class": DrainWorker,
+            "worker_class": ServeWorker,
             "worker_tmp_dir": _SHARED_MEMORY if shared else None,  # on a disk a heartbeat can stall
             "http_protocols": "h1",
+            "asgi_lifespan": "off",
             "control_socket_disable": True,
             "preload_app": False,
             "forwarded_allow_ips": "",

@@ -29,13 +29,23 @@ _FORMS = 'a list of records, one record, {"instances": [records]} or {"columns":
 _CELLS_AT_ONCE = 1 << 16  # a body of a few kB can miss millions of values: they are counted in blocks, not kept
 _MOST_COUNTED = 100_000
 _LONGEST_NAME = 100
+_FORM_KEYS = {"instances", "columns", "data"}
 
 
-def read_body(body: bytes, signature: Signature, most_rows: int) -> Coerced:
+def plain_records(document: Any) -> list[Any] | None:
+    """Return the records of a document that can only be records, or None; whether they are is not looked at."""
+    if type(document) is dict:
+        if len(document) == 1 and type(found := document.get("instances")) is list:
+            return found
+        return None if _FORM_KEYS & document.keys() else [document]
+    return document if type(document) is list else None
+
+
+def read_document(document: Any, signature: Signature, most_rows: int) -> Coerced:
     """Read the rows of a request.
 
     Args:
-        body: The whole body, JSON in UTF-8.
+        document: The whole body, parsed.
         signature: The model's columns.
         most_rows: The row limit.
 
@@ -43,10 +53,10 @@ def read_body(body: bytes, signature: Signature, most_rows: int) -> Coerced:
         The typed columns, without errors.
 
     Raises:
-        RequestRefused: 400 for what is no JSON or has none of the forms, 413 past the row limit.
+        RequestRefused: 400 for what has none of the forms, 413 past the row limit.
         RowsRefused: The model does not accept all values.
     """
-    rows, names = _rows_of(_parse(body), signature)
+    rows, names = _rows_of(document, signature)
     if len(rows) > most_rows:
         raise RequestRefused(
             413, "too_many_rows", f"The request has {len(rows):,} rows; this server takes up to {most_rows:,} at once."
@@ -67,7 +77,12 @@ def read_body(body: bytes, signature: Signature, most_rows: int) -> Coerced:
     return blocks[0] if len(blocks) == 1 else _joined(blocks)
 
 
-def _parse(body: bytes) -> Any:
+def parse(body: bytes) -> Any:
+    """Parse a body.
+
+    Raises:
+        RequestRefused: 400, it is no JSON.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -1,0 +1,95 @@
+"""From a parsed request to the WSGI application and back, without ASGI between them.
+
+Flask is a WSGI application; gunicorn's asgi worker parses requests on an event loop. A small request is answered on
+the loop at once, because handing it to a thread and back costs more than to answer it.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the application answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names and values, as bytes.
+        body: All of it.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+@lru_cache(maxsize=256)
+def _key(name: bytes) -> str:
+    text = name.decode("latin-1").upper().replace("-", "_")
+    return text if text in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{text}"
+
+
+def environ_of(request: Any, body: bytes, server: tuple[str, str], client: str) -> Environ:
+    """Return the WSGI environment of a request whose body is whole.
+
+    Args:
+        request: gunicorn's request.
+        body: The body without its framing.
+        server: Host and port that were asked.
+        client: The address that asks.
+    """
+    environ: Environ = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request.path.encode().decode("latin-1"),  # as PEP 3333 wants it
+        "QUERY_STRING": request.query or "",
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": server[1],
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": client,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "mlship.body": body,
+    }
+    for name, value in request.headers_bytes:
+        key = _key(name)
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # the framing is off
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
+
+
+def call(application: Application, environ: Environ) -> Answered:
+    """Call the application and take all of its answer."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> None:  # noqa: ARG001
+        started[:] = [(status, headers)]
+
+    answer = application(environ, start_response)
+    try:
+        body = b"".join(answer)
+    finally:
+        close = getattr(answer, "close", None)
+        if close is not None:
+            close()
+    status, headers = started[0]
+    return Answered(
+        int(status[:3]), [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], body
+    )

@@ -1,0 +1,199 @@
+"""One HTTP connection: its requests one after the other, each with an end in time.
+
+gunicorn parses and frames; what is added is that every phase of a request has an absolute deadline, so that a client
+that sends or reads slowly, or not at all, holds a few hundred bytes and no worker, and that a refusal has the form of
+all our errors, whoever refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from gunicorn.asgi.protocol import ASGIProtocol
+
+from mlship.serve import bridge
+from mlship.serve.problems import RequestRefused, body_of, status_of
+
+_CODES = {
+    400: ("bad_request", "The request is not well-formed HTTP/1.1."),
+    408: ("request_timeout", "The request did not come to its end in time."),
+    413: ("body_too_large", "The body is larger than this server takes."),
+    414: ("uri_too_long", "The request line is too long."),
+    417: ("expectation_failed", "The Expect header is not 100-continue."),
+    431: ("headers_too_large", "The headers are too many or too long."),
+    500: ("unexpected", "The server could not answer; its operator finds the reason in its log."),
+    501: ("unsupported_transfer_coding", "The transfer coding is not supported."),
+    503: ("draining", "The server is stopping and takes no more work."),
+}
+_HEADERS = ((b"X-Content-Type-Options", b"nosniff"), (b"Cache-Control", b"no-store"))
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long a client may take, in seconds.
+
+    Attributes:
+        header: From the first byte of a request, or the beginning of a connection, to the end of its headers.
+        body: For the body, besides what its size takes at `rate`.
+        rate: Bytes a second that a body has to come with, and an answer be taken with, after that.
+        idle: Between requests.
+    """
+
+    header: float = 5.0
+    body: float = 5.0
+    rate: float = 128 * 1024
+    idle: float = 75.0
+
+
+class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+    """A connection of `mlship.serve.worker.ServeWorker`."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin the deadline of the first request."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._discarding = False
+        super().connection_made(transport)
+        self.worker.connections.add(self)
+        self._by(self.worker.deadlines.header)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._by(None)
+        self.worker.connections.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the first ones of a request begin its deadline."""
+        if self._deadline is None and self._awaiting_request:
+            self._by(self.worker.deadlines.header)
+        super().data_received(data)
+
+    def _by(self, seconds: float | None) -> None:
+        """Set the absolute end of the present phase, or none."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.worker.loop.call_later(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        """End a connection whose client did not get on."""
+        self._deadline = None
+        parser = self._callback_parser
+        begun = self._current_request is not None or bool(getattr(parser, "_buffer", b""))
+        if begun and self._response_buffer is None and not self._closed and not self._answered:
+            self._send_error_response(408, "")
+        self.transport.abort() if self._answered else self._close_transport()
+        if self._request_ready is not None:
+            self._request_ready.set()
+
+    _answered = False
+
+    def end_when_idle(self) -> None:
+        """Close when no request is under way: the server stops."""
+        if self._awaiting_request and self._current_request is None and not getattr(self._callback_parser, "_buffer", b""):
+            self._close_transport()
+            self._request_ready.set()
+
+    async def _serve_http_request(self, request: Any, sockname: Any, peername: Any) -> bool:
+        """Answer one request and tell whether another may follow."""
+        self._answered = False
+        started = time.monotonic()
+        receiver = self._body_receiver
+        body: bytes | None
+        if receiver._complete and len(receiver._chunks) <= 1:  # it all came with the headers
+            self._by(None)
+            body = receiver._chunks.popleft() if receiver._chunks else b""
+            receiver._buffered = 0
+            receiver._body_finished = True
+        else:
+            body = await self._whole_body(request, receiver)
+        if body is None:
+            return False
+        environ = bridge.environ_of(request, body, self._server_of(sockname), peername[0] if peername else "")
+        environ["mlship.started"] = started
+        answered = await self.worker.answer(environ)
+        close = self._will_close(request, False)
+        await self._send(request, answered, close)
+        return not close
+
+    def _server_of(self, sockname: Any) -> tuple[str, str]:
+        return (str(sockname[0]), str(sockname[1])) if isinstance(sockname, tuple) else ("localhost", "0")
+
+    async def _whole_body(self, request: Any, receiver: Any) -> bytes | None:
+        """The whole body; None when it was refused or broke off, which has then been answered."""
+        limit, deadlines = self.worker.largest_body, self.worker.deadlines
+        declared = 0 if request.chunked else request.content_length
+        if declared > limit:
+            await self._refuse_body(request, receiver)
+            return None
+        parts: list[bytes] = []
+        size = 0
+        self._by(deadlines.body)
+        begun = time.monotonic()
+        while True:
+            message = await receiver.receive()
+            if message["type"] != "http.request":
+                self._by(None)
+                return None
+            parts.append(message["body"])
+            size += len(message["body"])
+            if size > limit:
+                await self._refuse_body(request, receiver)
+                return None
+            if not message["more_body"]:
+                self._by(None)
+                return b"".join(parts)
+            self._by(max(0.0, begun + deadlines.body + size / deadlines.rate - time.monotonic()))
+
+    async def _refuse_body(self, request: Any, receiver: Any) -> None:
+        """Answer 413 at once, and take some of the rest: a client that still sends would see a reset, not the answer."""
+        limit = self.worker.largest_body
+        refused = RequestRefused(
+            413, "body_too_large", f"The body is larger than {limit:,} bytes, the most that this server takes."
+        )
+        await self._send(request, _answered(refused), True)
+        left = 64 << 20
+        self._by(self.worker.deadlines.body)
+        while left > 0:
+            message = await receiver.receive()
+            if message["type"] != "http.request" or not message["more_body"]:
+                break
+            left -= len(message["body"])
+        self._by(None)
+
+    async def _send(self, request: Any, answered: bridge.Answered, close: bool) -> None:
+        """Write an answer, and wait until the client has taken most of it."""
+        if self._closed:
+            return
+        headers = answered.headers
+        body = b"" if request.method == "HEAD" else answered.body
+        self._send_response_start(answered.status, headers, request, close=close)
+        self._answered = True
+        if body:
+            self._send_body(body)
+        else:
+            self._safe_write(self._response_buffer)
+            self._response_buffer = None
+        if self._flow_control is not None and self._flow_control.write_paused:
+            self._by(self.worker.deadlines.body + len(body) / self.worker.deadlines.rate)
+            with contextlib.suppress(ConnectionError):
+                await self._flow_control.drain()
+            self._by(None)
+
+    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
+        """Answer what never reached the application, in the form of all our errors."""
+        code, text = _CODES.get(status, _CODES[400])
+        answered = _answered(RequestRefused(status, code, text))
+        reason = self._get_reason_phrase(status)
+        head = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in answered.headers)
+        self._safe_write(f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n{head}\r\n".encode() + answered.body)
+
+
+def _answered(refused: RequestRefused) -> bridge.Answered:
+    body = orjson.dumps(body_of(refused))
+    headers = [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(body)).encode()), *_HEADERS]
+    return bridge.Answered(status_of(refused), headers, body)
