@@ -156,19 +156,21 @@ def sign(graph: bytes, card: Card) -> bytes:
     return data[:at] + _digest(data, at).encode() + data[at + len(_NO_DIGEST) :]
 
 
-def read_artifact(source: Path | bytes) -> Artifact:
+def read_artifact(source: Path | bytes, origin: str | None = None) -> Artifact:
     """Read a model file and check it, without opening it in a runtime.
 
     Args:
         source: Path of the file, or its bytes.
+        origin: Where bytes came from, for messages.
 
     Raises:
         UsageError: There is no such file.
         ModelRefused: It is no ONNX file, has been changed since it was signed, has a newer format, keeps data
             outside itself, or uses operators of unknown domains.
     """
-    name = "the model" if isinstance(source, bytes) else f"'{source}'"
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    named = origin if isinstance(source, bytes) else source
+    name = "the model" if named is None else f"'{named}'"
+    data = source if isinstance(source, bytes) else read_file(Path(source))
     try:
         header = wire.read_header(data)
         external = header.has_graph and wire.has_external_data(data)
@@ -194,7 +196,12 @@ def read_artifact(source: Path | bytes) -> Artifact:
 _EXPORT_HINT = "Make one from a fitted model with: mlship export MODEL"
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read the bytes of a model file.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:

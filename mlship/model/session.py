@@ -36,10 +36,12 @@ class SessionSpec:
         model: Path of the ONNX file, or its bytes.
         purpose: With `bulk` opening takes some tenths of a second longer, in which it is tried out how this processor
             answers many rows with the least work. The answers are the same to the bit.
+        origin: Where bytes came from: a path or URI for messages, and for the name of a model that brings none.
     """
 
     model: Path | bytes
     purpose: Purpose = "single"
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,12 @@ def open_session(spec: SessionSpec) -> Session:
         ModelRefused: The file is refused by `read_artifact`, does not load, or answers its golden rows
             differently; with MLSHIP_GOLDEN=warn the last only sets `replay.warning`.
     """
-    artifact = read_artifact(spec.model)
+    artifact = read_artifact(spec.model, spec.origin)
     if artifact.card is None:
         data, labels = foreign.without_zipmap(artifact.data)
         runtime = open_runtime(data, artifact.source)
-        card = foreign.card_of(runtime, labels, spec.model if isinstance(spec.model, Path) else None, artifact.digest)
+        path = spec.model if isinstance(spec.model, Path) else Path(spec.origin) if spec.origin else None
+        card = foreign.card_of(runtime, labels, path, artifact.digest)
     else:
         runtime, card = open_runtime(artifact.data, artifact.source), artifact.card
         if not fits(runtime, card.signature):

@@ -9,27 +9,12 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-Environ = dict[str, Any]
+from mlship.serve.exchange import Environ, Reply
+
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What the application answered.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Names and values, as bytes.
-        body: All of it.
-    """
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
 
 
 @lru_cache(maxsize=256)
@@ -75,8 +60,8 @@ def environ_of(request: Any, body: bytes, server: tuple[str, str], client: str) 
     return environ
 
 
-def call(application: Application, environ: Environ) -> Answered:
-    """Call the application and take all of its answer."""
+def call(application: Application, environ: Environ) -> Reply:
+    """Call the application and take all of its answer; its headers are whole."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> None:  # noqa: ARG001
@@ -90,6 +75,4 @@ def call(application: Application, environ: Environ) -> Answered:
         if close is not None:
             close()
     status, headers = started[0]
-    return Answered(
-        int(status[:3]), [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], body
-    )
+    return Reply(int(status[:3]), body, headers=tuple(headers))

@@ -11,13 +11,17 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
-import orjson
 from gunicorn.asgi.protocol import ASGIProtocol
 
 from mlship.serve import bridge
-from mlship.serve.problems import RequestRefused, body_of, status_of
+from mlship.serve.app import status_line, too_large
+from mlship.serve.desk import SAFE_HEADERS
+from mlship.serve.exchange import Reply
+from mlship.serve.problems import RequestRefused
+from mlship.serve.protocols.native import refusal
 
 _CODES = {
     400: ("bad_request", "The request is not well-formed HTTP/1.1."),
@@ -30,7 +34,7 @@ _CODES = {
     501: ("unsupported_transfer_coding", "The transfer coding is not supported."),
     503: ("draining", "The server is stopping and takes no more work."),
 }
-_HEADERS = ((b"X-Content-Type-Options", b"nosniff"), (b"Cache-Control", b"no-store"))
+_MOST_DISCARDED = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -53,17 +57,25 @@ class Deadlines:
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """A connection of `mlship.serve.worker.ServeWorker`."""
 
+    _deadline: asyncio.TimerHandle | None = None
+    _sent = False
+    _counted = False
+    _too_many = False
+
     def connection_made(self, transport: Any) -> None:
         """Begin the deadline of the first request."""
-        self._deadline: asyncio.TimerHandle | None = None
-        self._discarding = False
         super().connection_made(transport)
         self.worker.connections.add(self)
         self._by(self.worker.deadlines.header)
+        if len(self.worker.connections) > self.worker.most_connections:
+            self._send_error_response(503, "")
+            self._close_transport()
+            self._request_ready.set()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
         self._by(None)
+        self._uncount()
         self.worker.connections.discard(self)
         super().connection_lost(exc)
 
@@ -72,6 +84,21 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if self._deadline is None and self._awaiting_request:
             self._by(self.worker.deadlines.header)
         super().data_received(data)
+
+    def _on_message_complete(self) -> None:
+        """Take a place among the requests to answer; whether there was one is decided now, and told in turn."""
+        super()._on_message_complete()
+        self._counted = True
+        self._too_many = not self.worker.dispatch.come()
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.worker.dispatch.go()
+
+    def _is_websocket_upgrade(self, request: Any) -> bool:  # noqa: ARG002
+        """Take no connection for anything but HTTP."""
+        return False
 
     def _by(self, seconds: float | None) -> None:
         """Set the absolute end of the present phase, or none."""
@@ -82,15 +109,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _too_slow(self) -> None:
         """End a connection whose client did not get on."""
         self._deadline = None
-        parser = self._callback_parser
-        begun = self._current_request is not None or bool(getattr(parser, "_buffer", b""))
-        if begun and self._response_buffer is None and not self._closed and not self._answered:
-            self._send_error_response(408, "")
-        self.transport.abort() if self._answered else self._close_transport()
-        if self._request_ready is not None:
-            self._request_ready.set()
-
-    _answered = False
+        if self._sent:  # the answer is not taken
+            self.transport.abort()
+        else:
+            begun = self._current_request is not None or bool(getattr(self._callback_parser, "_buffer", b""))
+            if begun and not self._closed:
+                self._send_error_response(408, "")
+            self._close_transport()
+        self._request_ready.set()
 
     def end_when_idle(self) -> None:
         """Close when no request is under way: the server stops."""
@@ -100,8 +126,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     async def _serve_http_request(self, request: Any, sockname: Any, peername: Any) -> bool:
         """Answer one request and tell whether another may follow."""
-        self._answered = False
-        started = time.monotonic()
+        self._sent = False
         receiver = self._body_receiver
         body: bytes | None
         if receiver._complete and len(receiver._chunks) <= 1:  # it all came with the headers
@@ -109,22 +134,22 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             body = receiver._chunks.popleft() if receiver._chunks else b""
             receiver._buffered = 0
             receiver._body_finished = True
+            if len(body) > self.worker.largest_body:
+                await self._refuse_body(request, receiver)
+                return False
         else:
             body = await self._whole_body(request, receiver)
         if body is None:
             return False
-        environ = bridge.environ_of(request, body, self._server_of(sockname), peername[0] if peername else "")
-        environ["mlship.started"] = started
-        answered = await self.worker.answer(environ)
+        environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
+        reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
+        self._uncount()
         close = self._will_close(request, False)
-        await self._send(request, answered, close)
+        await self._send(request, reply, close)
         return not close
 
-    def _server_of(self, sockname: Any) -> tuple[str, str]:
-        return (str(sockname[0]), str(sockname[1])) if isinstance(sockname, tuple) else ("localhost", "0")
-
     async def _whole_body(self, request: Any, receiver: Any) -> bytes | None:
-        """The whole body; None when it was refused or broke off, which has then been answered."""
+        """The whole body; None when it was refused or broke off, and nothing is left to answer."""
         limit, deadlines = self.worker.largest_body, self.worker.deadlines
         declared = 0 if request.chunked else request.content_length
         if declared > limit:
@@ -151,28 +176,23 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     async def _refuse_body(self, request: Any, receiver: Any) -> None:
         """Answer 413 at once, and take some of the rest: a client that still sends would see a reset, not the answer."""
-        limit = self.worker.largest_body
-        refused = RequestRefused(
-            413, "body_too_large", f"The body is larger than {limit:,} bytes, the most that this server takes."
-        )
-        await self._send(request, _answered(refused), True)
-        left = 64 << 20
+        await self._send(request, whole(too_large(self.worker.largest_body)), close=True)
+        left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
-        while left > 0:
+        while left > 0 and not receiver._body_finished:
             message = await receiver.receive()
             if message["type"] != "http.request" or not message["more_body"]:
                 break
             left -= len(message["body"])
         self._by(None)
 
-    async def _send(self, request: Any, answered: bridge.Answered, close: bool) -> None:
+    async def _send(self, request: Any, reply: Reply, close: bool) -> None:
         """Write an answer, and wait until the client has taken most of it."""
         if self._closed:
             return
-        headers = answered.headers
-        body = b"" if request.method == "HEAD" else answered.body
-        self._send_response_start(answered.status, headers, request, close=close)
-        self._answered = True
+        body = b"" if request.method == "HEAD" else reply.body
+        self._sent = True
+        self._response_buffer = _head(reply, close)
         if body:
             self._send_body(body)
         else:
@@ -187,13 +207,30 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
         """Answer what never reached the application, in the form of all our errors."""
         code, text = _CODES.get(status, _CODES[400])
-        answered = _answered(RequestRefused(status, code, text))
-        reason = self._get_reason_phrase(status)
-        head = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in answered.headers)
-        self._safe_write(f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n{head}\r\n".encode() + answered.body)
+        reply = whole(RequestRefused(status, code, text))
+        self._safe_write(_head(reply, close=True) + reply.body)
 
 
-def _answered(refused: RequestRefused) -> bridge.Answered:
-    body = orjson.dumps(body_of(refused))
-    headers = [(b"Content-Type", b"application/json"), (b"Content-Length", str(len(body)).encode()), *_HEADERS]
-    return bridge.Answered(status_of(refused), headers, body)
+def whole(refused: RequestRefused) -> Reply:
+    """Return the answer to what no application sees, its headers whole."""
+    reply = refusal(refused)
+    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *SAFE_HEADERS)
+    return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
+
+
+_date = (0, "")
+
+
+def _head(reply: Reply, close: bool) -> bytes:
+    """Status line and headers; the values of headers are ours, or were looked at before they became so."""
+    global _date  # noqa: PLW0603 - the text of a second, once a second
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, formatdate(now, usegmt=True))
+    lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
+    end = "Connection: close\r\n\r\n" if close else "\r\n"
+    return f"HTTP/1.1 {status_line(reply.status)}\r\n{lines}Date: {_date[1]}\r\n{end}".encode("latin-1")
+
+
+def _server_of(sockname: Any) -> tuple[str, str]:
+    return (str(sockname[0]), str(sockname[1])) if isinstance(sockname, tuple) else ("localhost", "0")

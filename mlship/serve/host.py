@@ -5,25 +5,32 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import math
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlship import extras
 from mlship.errors import MlshipError, OutputFailed, UsageError
 from mlship.quota import available_cpus, default_workers
+from mlship.serve.naming import named
+from mlship.serve.plan import Plan
 from mlship.serve.preflight import preflight
-from mlship.serve.settings import Ready, ServeOptions, default_threads
+from mlship.serve.settings import Ready, ServeOptions, default_queue
 
 if TYPE_CHECKING:
-    from mlship.serve.arbiter import ServeApplication
+    from mlship.serve.application import ServeApplication
 
 _NEEDED_FOR = "mlship serve"
 _POSIX_HINT = "Run it on Linux or macOS; on Windows in WSL or in a Docker container."
 _INSTALL_HINT = "pip install 'gunicorn>=27.0.1' flask"
 _BACKLOG = 2048
+_SPARE_THREADS = 1  # parses and writes what is large while the others score
 
 
 def serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
@@ -61,34 +68,43 @@ def require_server() -> None:
 
 
 def _serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
-    from mlship.serve.arbiter import Plan, ServeApplication
+    from mlship.serve.application import ServeApplication
 
-    cpus = available_cpus()
-    workers = options.workers or default_workers(cpus)
-    threads = options.threads or default_threads(cpus, workers)
-    with contextlib.closing(bind(options)) as listener:
-        model = preflight(options.model)
-        try:
-            data = options.model.read_bytes()
-        except OSError as error:
-            raise UsageError(f"The model file '{options.model}' went away while it was read.") from error
+    with contextlib.closing(bind(options)) as listener, tempfile.TemporaryDirectory(prefix="mlship-serve-") as folder:
+        plan, ready = _planned(options, listener, Path(folder))
         try:
             listener.listen(_BACKLOG)  # only now, so that nobody is accepted who would be dropped again
         except OSError as error:  # another program may have bound the same port and listened first
             raise _port_problem(error, options.port) from error
-        ready = Ready(model, _url(listener), workers, threads)
-        plan = Plan(
-            path=options.model,
-            data=data,
-            model=model,
-            limits=options.limits,
-            listener=listener.detach(),  # gunicorn's from here on
-            workers=workers,
-            threads=threads,
-            log_level=options.log_level,
-            on_ready=lambda: on_ready(ready),
-        )
-    _run(ServeApplication(plan))
+        listener.detach()  # gunicorn's from here on
+        _run(ServeApplication(replace(plan, on_ready=lambda: on_ready(ready))))
+
+
+def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tuple[Plan, Ready]:
+    cpus = available_cpus()
+    workers = options.workers or default_workers(cpus)
+    parallel = max(1, math.ceil(cpus / workers))
+    models = tuple(preflight(name, source) for name, source in named(options.models).items())
+    shadow = preflight("shadow", options.shadow) if options.shadow else None
+    slowest = max(model.facts.pace.call for model in models)
+    plan = Plan(
+        models=models,
+        shadow=shadow,
+        limits=options.limits,
+        listener=listener.fileno(),
+        workers=workers,
+        threads=options.threads or parallel + _SPARE_THREADS,
+        parallel=parallel,
+        queue=options.queue or default_queue(slowest, parallel),
+        timeout=options.timeout,
+        batch_wait=options.batch_wait_ms / 1000,
+        folder=folder,
+        log_level=options.log_level,
+        watch=options.watch,
+        on_ready=lambda: None,
+    )
+    facts = tuple((model.name, model.facts) for model in models)
+    return plan, Ready(facts, _url(listener), plan.workers, plan.threads, plan.queue, options.limits)
 
 
 def _run(application: ServeApplication) -> None:

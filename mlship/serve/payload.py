@@ -14,14 +14,15 @@ stand beside it, is an object with a list under a model's own column taken as a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
 
 from mlship.model.signature import Signature
-from mlship.model.values.codes import CellError, Coerced
+from mlship.model.values.codes import Array, CellError, Coerced
 from mlship.model.values.records import kind_of, read_json_columns, read_records
 from mlship.serve.problems import MOST_LISTED, RequestRefused, RowsRefused
 
@@ -41,40 +42,62 @@ def plain_records(document: Any) -> list[Any] | None:
     return document if type(document) is list else None
 
 
-def read_document(document: Any, signature: Signature, most_rows: int) -> Coerced:
+@dataclass(frozen=True)
+class Read:
+    """The rows of a request.
+
+    Attributes:
+        rows: How many it has.
+        columns: An array for each input column with the accepted rows.
+        refused: The values refused, ordered by row; none unless rejecting was asked for.
+    """
+
+    rows: int
+    columns: Mapping[str, Array]
+    refused: Sequence[CellError] = ()
+
+
+def read_document(document: Any, signature: Signature, most_rows: int, *, reject: bool = False) -> Read:
     """Read the rows of a request.
 
     Args:
         document: The whole body, parsed.
         signature: The model's columns.
         most_rows: The row limit.
-
-    Returns:
-        The typed columns, without errors.
+        reject: Whether rows with refused values are left out, instead of refusing the whole request.
 
     Raises:
         RequestRefused: 400 for what has none of the forms, 413 past the row limit.
-        RowsRefused: The model does not accept all values.
+        RowsRefused: The model does not accept all values, and `reject` is False or there are too many of them.
     """
     rows, names = _rows_of(document, signature)
-    if len(rows) > most_rows:
-        raise RequestRefused(
-            413, "too_many_rows", f"The request has {len(rows):,} rows; this server takes up to {most_rows:,} at once."
-        )
+    check_rows(len(rows), most_rows)
     step = max(1, _CELLS_AT_ONCE // max(1, len(signature.inputs)))
-    blocks: list[Coerced] = []
-    listed: list[CellError] = []
+    blocks: list[Mapping[str, Array]] = []
+    refused: list[CellError] = []
     count = 0
     for start in range(0, max(1, len(rows)), step):
         block, errors = _read_block(signature, rows[start : start + step], names)
-        blocks.append(block)
-        listed += _moved(errors[: MOST_LISTED - len(listed)], start)
+        blocks.append(block.accepted_columns())
+        refused += _moved(errors if reject else errors[: MOST_LISTED - len(refused)], start)
         count += len(errors)
         if count > _MOST_COUNTED:
-            raise RowsRefused(listed, count, complete=start + step >= len(rows))
-    if count:
-        raise RowsRefused(listed, count)
-    return blocks[0] if len(blocks) == 1 else _joined(blocks)
+            raise RowsRefused(refused, count, complete=start + step >= len(rows))
+    if count and not reject:
+        raise RowsRefused(refused, count)
+    return Read(len(rows), blocks[0] if len(blocks) == 1 else _joined(blocks), refused)
+
+
+def check_rows(rows: int, most: int) -> None:
+    """Check the row limit.
+
+    Raises:
+        RequestRefused: 413, there are more.
+    """
+    if rows > most:
+        raise RequestRefused(
+            413, "too_many_rows", f"The request has {rows:,} rows; this server takes up to {most:,} at once."
+        )
 
 
 def parse(body: bytes) -> Any:
@@ -179,6 +202,5 @@ def _moved(errors: Sequence[CellError], by: int) -> list[CellError]:
     return [CellError(error.row + by, error.column, error.code, error.kind) for error in errors]
 
 
-def _joined(blocks: list[Coerced]) -> Coerced:
-    columns = {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
-    return Coerced(sum(block.rows for block in blocks), columns)
+def _joined(blocks: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

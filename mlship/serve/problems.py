@@ -45,7 +45,12 @@ class RowsRefused(InputRefused):
     def __init__(self, errors: Sequence[CellError], count: int, *, complete: bool = True) -> None:
         listed = errors[:MOST_LISTED]
         super().__init__(_summary(listed, count, complete))
-        self.rows = [{"row": error.row, "column": error.column, "code": error.code} for error in listed]
+        self.rows = row_errors(listed)
+
+
+def row_errors(errors: Sequence[CellError]) -> list[dict[str, Any]]:
+    """Return refused values as JSON values: where, and for what reason."""
+    return [{"row": error.row, "column": error.column, "code": error.code} for error in errors]
 
 
 def status_of(error: MlshipError) -> int:

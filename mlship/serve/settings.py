@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mlship.errors import UsageError
 
 _COUNT = re.compile(r"[1-9][0-9]{0,3}")
-# With fewer threads a few slow clients hold the whole worker; more of them wait for one another's bytecode.
-_LEAST_THREADS = 4
+_LINE_SECONDS = 1.0  # of work that may wait
+_LEAST_LINE, _MOST_LINE = 16, 128
 
 
 @dataclass(frozen=True)
@@ -29,26 +27,51 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class ServeOptions:
-    """How to serve one model.
+class Pace:
+    """How long a model takes to answer, measured once before it is served.
 
     Attributes:
-        model: Path of the ONNX file.
+        call: Seconds of a call with one row.
+        row: Seconds that each further row takes.
+        batching: Whether scoring the rows of several requests in one call takes less than scoring each alone.
+    """
+
+    call: float = 0.0
+    row: float = 0.0
+    batching: bool = False
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to serve models.
+
+    Attributes:
+        models: Path or URI of each ONNX file, or NAME=path.
         host: Name or address to listen on.
         port: TCP port, 0 for any free one.
         workers: Worker processes, or None to take the CPUs available.
         threads: Threads of each worker, or None for as many as keep its CPUs busy.
         limits: The most that one request may ask for.
+        timeout: Seconds after which a request is given up.
+        queue: Requests that a worker takes before the next is refused, or None for a second's work.
+        batch_wait_ms: Milliseconds that a request may be held back so that others join it.
+        watch: Whether a model that is replaced is taken over without being told.
+        shadow: Path or URI of a model that is asked besides, or None.
         no_auth: Whether the user agreed to answer other machines without asking who they are.
         log_level: Which of gunicorn's own messages are shown.
     """
 
-    model: Path
+    models: tuple[str, ...]
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int | None = None
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)
+    timeout: float = 30.0
+    queue: int | None = None
+    batch_wait_ms: float = 0.0
+    watch: bool = False
+    shadow: str | None = None
     no_auth: bool = False
     log_level: str = "error"
 
@@ -65,6 +88,8 @@ class ModelFacts:
         warning: What to tell the user, such as golden rows that differ under MLSHIP_GOLDEN=warn, or None.
         example: A record that the model accepts, as JSON values, or None when none was found.
         seconds: How long opening it took.
+        pace: How long it takes to answer.
+        signature: Its signature, as JSON values.
     """
 
     name: str
@@ -74,6 +99,8 @@ class ModelFacts:
     warning: str | None
     example: dict[str, Any] | None
     seconds: float
+    pace: Pace = field(default_factory=Pace)
+    signature: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -86,25 +113,32 @@ class Ready:
     """A server that answers.
 
     Attributes:
-        model: The model served.
+        models: The name in paths of each model served, and what is known of it.
         url: Where, without a path, such as `http://127.0.0.1:8000`.
         workers: Number of worker processes.
         threads: Number of threads of each.
+        queue: Requests that each takes before the next is refused.
+        limits: The most that one request may ask for.
     """
 
-    model: ModelFacts
+    models: tuple[tuple[str, ModelFacts], ...]
     url: str
     workers: int
     threads: int
+    queue: int
+    limits: Limits
 
 
-def default_threads(cpus: float, workers: int) -> int:
-    """Return the number of threads of each worker.
+def default_queue(call: float, parallel: int) -> int:
+    """Return how many requests a worker takes before it refuses the next.
 
-    Two for each CPU that falls to the worker, so that one scores while another waits for its client,
-    and never fewer than four.
+    A second's work, so that who is taken is answered soon.
+
+    Args:
+        call: Seconds of a call of the slowest model.
+        parallel: Calls that run at the same time.
     """
-    return max(_LEAST_THREADS, math.ceil(2 * cpus / workers))
+    return max(_LEAST_LINE, min(_MOST_LINE, int(_LINE_SECONDS * parallel / max(call, 1e-6))))
 
 
 def parse_count(text: str, option: str) -> int | None:

@@ -10,18 +10,16 @@ import asyncio
 import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.workers.gasgi import ASGIWorker
 
-from mlship.serve import bridge
 from mlship.serve.connection import Connection, Deadlines
 
 DRAIN_SECONDS = 1.0
 """How long a stopping worker still accepts connections: load balancers need a moment to look elsewhere."""
-LARGEST_INLINE = 16 << 10
-"""Bytes of a body that is answered on the loop itself; a larger one goes to a thread, so that others get on."""
+MOST_CONNECTIONS = 1_000
+"""Connections of a worker; one more is answered 503."""
 
 _PAUSE_SECONDS = 1.0
 _TICK_SECONDS = 0.25
@@ -33,6 +31,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     Attributes:
         deadlines: How long clients may take.
         largest_body: Bytes of a request's body.
+        most_connections: How many may be open.
         connections: Those that are open.
     """
 
@@ -43,8 +42,9 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         self.deadlines = Deadlines()
         self.connections: set[Connection] = set()
         self.largest_body = 0
+        self.most_connections = MOST_CONNECTIONS
         self._drain_until: float | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._hung = False
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -53,14 +53,14 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Open the model; what fails is told to the parent, which decides what follows."""
         try:
-            self.asgi = self.app.wsgi()
+            self.dispatch = self.app.open(self.replace)
+            self.asgi = None
         except Exception as error:  # noqa: BLE001 - the parent raises it again
             self.app.report_failure(error)
             if self.age > self.cfg.workers:  # a replacement: the next one is started as soon as this one ends
                 time.sleep(_PAUSE_SECONDS)
             raise SystemExit(0) from None  # another code would make gunicorn log what the parent says better
         self.largest_body = self.app.plan.limits.body
-        self._pool = ThreadPoolExecutor(self.cfg.threads, "mlship-serve")
 
     def init_signals(self) -> None:
         """Take SIGINT as SIGTERM: Ctrl-C in a terminal reaches the workers too."""
@@ -79,11 +79,11 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         for connection in self.connections:
             connection._keepalive = 0
 
-    async def answer(self, environ: bridge.Environ) -> bridge.Answered:
-        """Have the application answer."""
-        if len(environ["mlship.body"]) <= LARGEST_INLINE or self._pool is None:
-            return bridge.call(self.asgi, environ)
-        return await self.loop.run_in_executor(self._pool, bridge.call, self.asgi, environ)
+    def replace(self) -> None:
+        """End in order, as a call hangs that no thread can be freed of; the parent starts another worker."""
+        self.log.error("A call of the model did not end in time: this worker is replaced.")
+        self._hung = True
+        self.handle_exit_signal()
 
     async def _serve(self) -> None:
         context = self._get_ssl_context()
@@ -118,5 +118,6 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             for connection in list(self.connections):
                 connection.end_when_idle()
             await asyncio.sleep(0.02)
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self.dispatch.close()
+        if self._hung:
+            os._exit(0)  # a normal end would wait for the thread

@@ -9,10 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from mlship.model.session import Session, SessionSpec, open_session
-from mlship.serve.app import create_app
 from mlship.serve.settings import Limits
 from tests.serve.models import city_model, foreign_model, sum_model
-from tests.serve.server import Server, serving
+from tests.serve.server import Server, application, serving
 
 SumClient = Callable[..., FlaskClient]
 
@@ -42,7 +41,7 @@ def city_session(city_path: Path) -> Session:
 @pytest.fixture(scope="session")
 def client(city_session: Session) -> FlaskClient:
     """A client of an application for the model of cities that takes up to 4 rows and 2 kB."""
-    return create_app(city_session, Limits(body=2_000, rows=4)).test_client()
+    return application(city_session, Limits(body=2_000, rows=4)).test_client()
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +50,7 @@ def sum_client() -> SumClient:
 
     def make(*names: str, rows: int = 10_000) -> FlaskClient:
         session = open_session(SessionSpec(sum_model(names)))
-        return create_app(session, Limits(rows=rows)).test_client()
+        return application(session, Limits(rows=rows)).test_client()
 
     return make
 

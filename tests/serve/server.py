@@ -16,6 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlship.model.session import Session
+from mlship.serve.app import App
+from mlship.serve.desk import Desk
+from mlship.serve.health import Health
+from mlship.serve.served import Served
+from mlship.serve.settings import Limits, Pace
+from mlship.serve.table import endpoints_of
+
 ROOT = Path(__file__).resolve().parents[2]
 JSON = {"Content-Type": "application/json"}
 
@@ -131,6 +139,12 @@ def serving(model: Path, *options: str, env: Mapping[str, str] | None = None) ->
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(timeout=40)
                     process.kill()
+
+
+def application(session: Session, limits: Limits) -> App:
+    """Return the application that serves one open model, in this process."""
+    models = {session.card.name: Served(session.card.name, session, limits, Pace())}
+    return App(Desk(endpoints_of(models)), models, Health(models, lambda: False), {})
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

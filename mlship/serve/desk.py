@@ -1,0 +1,137 @@
+"""Where requests are answered: the table of paths at which rows are scored, and the steps that every answer takes.
+
+The same steps are taken ahead of Flask's routing, by its view, and in pieces by the worker (`serve.dispatch`), so that
+bytes, headers and what is counted are the same however a request came.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from secrets import token_hex
+
+from mlship.errors import MlshipError
+from mlship.model.values.codes import Array
+from mlship.serve.endpoint import Endpoint
+from mlship.serve.exchange import Asked, Call, Environ, Exchange, Headers, Reply
+from mlship.serve.problems import RequestRefused
+from mlship.serve.protocols.native import refusal
+
+Gate = Callable[[Environ], MlshipError | None]
+"""Looks at a request before anything else does, and returns why it is not answered, or None."""
+Observer = Callable[[Exchange], None]
+"""Takes note of an exchange that has ended; it must not fail, nor take long."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SAFE_HEADERS: Headers = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+_log = logging.getLogger(__name__)
+
+
+class Desk:
+    """All that answers.
+
+    Args:
+        endpoints: The endpoint of each path at which rows are scored.
+        gate: Who may ask.
+        observers: Who is told of each exchange when it has ended.
+    """
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], gate: Gate = lambda environ: None, observers: Sequence[Observer] = ()
+    ) -> None:
+        self.endpoints = endpoints
+        self.gate = gate
+        self.observers = observers
+        self.safe_headers = SAFE_HEADERS
+
+    def open(self, environ: Environ) -> Exchange:
+        """Begin an exchange."""
+        given = environ.get("HTTP_X_REQUEST_ID")
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else token_hex(8)
+        endpoint = self.endpoints.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+        exchange = Exchange(environ, request_id, endpoint)
+        environ["mlship.exchange"] = exchange
+        return exchange
+
+    def answer(self, exchange: Exchange, body: bytes) -> Reply:
+        """Take all steps of an exchange that has an endpoint, but its end."""
+        endpoint = exchange.endpoint
+        assert endpoint is not None
+        try:
+            self.admit(exchange)
+            call = self.read(exchange, body)
+            start = time.perf_counter()
+            outputs = endpoint.served.score(call.feed)
+            exchange.score = time.perf_counter() - start
+            return self.write(exchange, call, outputs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return self.refuse(exchange, error)
+
+    def admit(self, exchange: Exchange) -> None:
+        """Ask the gate.
+
+        Raises:
+            MlshipError: The request is not answered.
+        """
+        if (refused := self.gate(exchange.environ)) is not None:
+            raise refused
+
+    def read(self, exchange: Exchange, body: bytes) -> Call:
+        """Read the rows.
+
+        Raises:
+            MlshipError: The request is refused.
+        """
+        start = time.perf_counter()
+        endpoint = exchange.endpoint
+        assert endpoint is not None
+        exchange.call = endpoint.read(Asked(exchange.environ, body))
+        exchange.parse = time.perf_counter() - start
+        return exchange.call
+
+    def write(self, exchange: Exchange, call: Call, outputs: Mapping[str, Array]) -> Reply:
+        """Write the answer."""
+        start = time.perf_counter()
+        endpoint = exchange.endpoint
+        assert endpoint is not None
+        exchange.outputs = outputs
+        reply = endpoint.write(call, outputs)
+        exchange.write = time.perf_counter() - start
+        return reply
+
+    def refuse(self, exchange: Exchange, error: Exception) -> Reply:
+        """Write the answer that tells an error; what is the server's own is logged without its text."""
+        problem = error if isinstance(error, MlshipError) else MlshipError("unexpected")
+        reply = exchange.endpoint.refuse(problem) if exchange.endpoint else refusal(problem)
+        if reply.status >= 500 and not isinstance(problem, RequestRefused):
+            _log.error("%s failed: %s", exchange.request_id, _where(error))
+        return reply
+
+    def close(self, exchange: Exchange, reply: Reply) -> Headers:
+        """End an exchange and return all headers of its answer."""
+        exchange.status, exchange.code, exchange.size = reply.status, reply.code, len(reply.body)
+        self.observe(exchange)
+        return (
+            ("Content-Type", reply.content_type),
+            ("Content-Length", str(len(reply.body))),
+            ("X-Request-Id", exchange.request_id),
+            *self.safe_headers,
+            *reply.headers,
+        )
+
+    def observe(self, exchange: Exchange) -> None:
+        """Tell the observers that an exchange has ended."""
+        for observer in self.observers:
+            observer(exchange)
+
+
+def _where(error: BaseException) -> str:
+    """Name an exception and its place. Its text stays out of the log: it may hold values of a row."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    cause = f", caused by {type(error.__cause__).__name__}" if error.__cause__ else ""
+    code = f" ({error.code})" if isinstance(error, MlshipError) else ""
+    return f"{type(error).__name__}{code} at {place}{cause}"

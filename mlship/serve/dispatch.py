@@ -1,0 +1,167 @@
+"""Who does the work of a request: the event loop at once, or the threads of a pool, after a place in line.
+
+What takes less than a millisecond is done on the loop: handing it to a thread and back costs more. All else waits in a
+bounded line, so that a server that is asked more than it can do refuses the rest at once and goes on answering what it
+has taken; and nothing is scored for a client that no longer waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from mlship.serve import bridge
+from mlship.serve.batcher import Batcher, too_late
+from mlship.serve.desk import Desk
+from mlship.serve.exchange import Environ, Exchange, Reply
+from mlship.serve.problems import RequestRefused
+from mlship.serve.served import Served
+
+LARGEST_INLINE = 64 << 10
+"""Bytes of a body that is parsed on the loop itself."""
+LONGEST_INLINE = 1e-3
+"""Seconds of a call that is made on the loop itself."""
+_ROWS_INLINE = 1_000
+_DEADLINE = "HTTP_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS"
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much a worker takes at once.
+
+    Attributes:
+        threads: Threads of the pool.
+        parallel: Calls of a model that run at the same time.
+        queue: Requests that are taken before the next is refused.
+        timeout: Seconds after which a request is given up, whatever its client says.
+        wait: Seconds that a request may be held back so that others join it.
+    """
+
+    threads: int
+    parallel: int
+    queue: int
+    timeout: float
+    wait: float = 0.0
+
+
+class Dispatch:
+    """Answers the requests of one worker.
+
+    Args:
+        application: The WSGI application, for all that rows are not scored by.
+        desk: Who answers.
+        models: The models by name.
+        room: How much is taken at once.
+        on_hang: Called when a call did not end in time: this process should be replaced.
+    """
+
+    def __init__(
+        self, application: Any, desk: Desk, models: Mapping[str, Served], room: Room, on_hang: Callable[[], None]
+    ) -> None:
+        self._application = application
+        self._desk = desk
+        self._room = room
+        self._on_hang = on_hang
+        self.pool = ThreadPoolExecutor(room.threads, "mlship-serve")
+        self._batchers = {
+            id(served): Batcher(served, self.pool, room.parallel, wait=room.wait) for served in models.values()
+        }
+        self.pending = 0
+        """Requests that have come and are not answered."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose rows wait for being scored."""
+        return sum(batcher.waiting for batcher in self._batchers.values())
+
+    def come(self) -> bool:
+        """Count a request that has come, and tell whether there is room for it."""
+        self.pending += 1
+        return self.pending <= self._room.queue
+
+    def go(self) -> None:
+        """Count a request that is over."""
+        self.pending -= 1
+
+    async def answer(self, environ: Environ, body: bytes, *, refused: bool = False) -> Reply:
+        """Answer a request, its headers whole.
+
+        Args:
+            environ: The WSGI environment.
+            body: The body.
+            refused: Whether there was no room for it when it came.
+        """
+        exchange = self._desk.open(environ)
+        endpoint = exchange.endpoint
+        if endpoint is None:
+            if len(body) <= LARGEST_INLINE and environ["PATH_INFO"] not in _SLOW:
+                return bridge.call(self._application, environ)
+            return await self._on_thread(bridge.call, self._application, environ)
+        if refused:
+            reply = self._desk.refuse(exchange, overloaded())
+        elif len(body) <= LARGEST_INLINE and endpoint.served.pace.call < LONGEST_INLINE and not self._room.wait:
+            reply = self._desk.answer(exchange, body)
+        else:
+            reply = await self._answer(exchange, body)
+        return Reply(reply.status, reply.body, headers=self._desk.close(exchange, reply))
+
+    async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
+        endpoint = exchange.endpoint
+        assert endpoint is not None
+        try:
+            self._desk.admit(exchange)
+            call = self._desk.read(exchange, body) if len(body) <= LARGEST_INLINE else await self._on_thread(
+                self._desk.read, exchange, body
+            )
+            until = _until(exchange, call.seconds, self._room.timeout)
+            future = self._batchers[id(endpoint.served)].submit(call.feed, until)
+            scored = await self._in_time(future, until)
+            exchange.queue, exchange.score = scored.queue, scored.score
+            if call.feed.rows <= _ROWS_INLINE:
+                return self._desk.write(exchange, call, scored.outputs)
+            return await self._on_thread(self._desk.write, exchange, call, scored.outputs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return self._desk.refuse(exchange, error)
+
+    async def _in_time(self, future: Any, until: float) -> Any:
+        """Wait for a call; one that hangs past the longest time of all cannot be ended, only its process can."""
+        waited = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait((waited,), timeout=max(0.0, until - time.monotonic()))
+        if done:
+            return waited.result()
+        began = future.running()
+        future.cancel()
+        waited.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it
+        if not began:
+            raise too_late()
+        self._on_hang()
+        raise RequestRefused(503, "timeout", "The model did not answer in time.", {"Retry-After": "1"})
+
+    async def _on_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+_SLOW = frozenset(("/metrics",))
+
+
+def overloaded() -> RequestRefused:
+    """Return the refusal of a request that finds the line full."""
+    return RequestRefused(
+        503, "overloaded", "The server has more requests than it can answer; ask again later.", {"Retry-After": "1"}
+    )
+
+
+def _until(exchange: Exchange, seconds: float | None, longest: float) -> float:
+    """When a request is given up: after `--timeout`, or earlier where client or proxy say so."""
+    given = exchange.environ.get(_DEADLINE)
+    if given is not None and given.isdecimal() and len(given) < 10:
+        seconds = min(int(given) / 1000, seconds if seconds is not None else longest)
+    return time.monotonic() + (longest if seconds is None else min(seconds, longest))
