@@ -85,6 +85,16 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             self._by(self.worker.deadlines.header)
         super().data_received(data)
 
+    def eof_received(self) -> bool:
+        """Answer what is whole when a client has said that it sends no more; what is not whole is told so."""
+        self._keepalive = 0
+        if self._counted or self._sent:
+            return True  # asyncio then leaves the way back open
+        if self._current_request is not None:
+            cut = RequestRefused(400, "body_cut_short", "The body ended before it was whole.")
+            self._safe_write(_head(whole(cut), close=True) + whole(cut).body)
+        return False
+
     def _on_message_complete(self) -> None:
         """Take a place among the requests to answer; whether there was one is decided now, and told in turn."""
         super()._on_message_complete()
@@ -142,6 +152,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
+        if environ.get("HTTP_EXPECT", "100-continue").lower() != "100-continue":
+            self._send_error_response(417, "")
+            return False
         reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
         self._uncount()
         close = self._will_close(request, False)

@@ -107,7 +107,7 @@ class Desk:
         problem = error if isinstance(error, MlshipError) else MlshipError("unexpected")
         reply = exchange.endpoint.refuse(problem) if exchange.endpoint else refusal(problem)
         if reply.status >= 500 and not isinstance(problem, RequestRefused):
-            _log.error("%s failed: %s", exchange.request_id, _where(error))
+            _log.error("The request %s failed: %s", exchange.request_id, _where(error))
         return reply
 
     def close(self, exchange: Exchange, reply: Reply) -> Headers:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,15 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(model: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+def serving(model: Path | str, *options: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Run a server for the length of a `with` block and end it by its own process id."""
-    arguments = command("serve", model, "--port", "0", "--json", *options)
+    with running(command("serve", model, "--port", "0", "--json", *options), env=env) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run a command line that serves, tells its readiness with --json, and takes any free port."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "stderr"
         with (
@@ -141,10 +147,10 @@ def serving(model: Path, *options: str, env: Mapping[str, str] | None = None) ->
                     process.kill()
 
 
-def application(session: Session, limits: Limits) -> App:
+def application(session: Session, limits: Limits | None = None, *, draining: bool = False) -> App:
     """Return the application that serves one open model, in this process."""
-    models = {session.card.name: Served(session.card.name, session, limits, Pace())}
-    return App(Desk(endpoints_of(models)), models, Health(models, lambda: False), {})
+    models = {session.card.name: Served(session.card.name, session, limits or Limits(), Pace())}
+    return App(Desk(endpoints_of(models)), models, Health(models, lambda: draining), {})
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -11,10 +11,9 @@ from flask.testing import FlaskClient
 
 from mlship.errors import ModelRefused
 from mlship.model.session import Session, SessionSpec, open_session
-from mlship.serve.app import create_app
-from mlship.serve.settings import Limits
 from tests.serve.conftest import SumClient
 from tests.serve.models import city_model
+from tests.serve.server import application
 
 GOOD = {"my age": 1.0, "São é": 2.0, "city": "Porto"}
 JSON = "application/json"
@@ -274,16 +273,16 @@ def test_failures_of_the_server_show_nothing(
 
     monkeypatch.setattr(session, "predict", fail)
     with caplog.at_level(logging.ERROR):
-        error = error_of(create_app(session, Limits()).test_client(), GOOD, status)
+        error = error_of(application(session).test_client(), GOOD, status)
     assert error["code"] == code
     for word in ("secret", "4711"):
         assert word not in error["message"] + caplog.text
-    assert f"/predict failed: {type(raised).__name__}" in caplog.text
+    assert f" failed: {type(raised).__name__}" in caplog.text
 
 
 def test_debug_mode_of_flask_changes_nothing(monkeypatch: pytest.MonkeyPatch, city_session: Session) -> None:
     """FLASK_DEBUG in the environment brings no debugger and no traceback."""
     monkeypatch.setenv("FLASK_DEBUG", "1")
-    app = create_app(city_session, Limits())
+    app = application(city_session)
     assert not app.debug
     assert error_of(app.test_client(), b"[", 400)["code"] == "bad_json"
