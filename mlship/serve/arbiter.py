@@ -16,7 +16,7 @@ from mlship.serve.application import ServeApplication
 from mlship.serve.newcomers import turn_away
 from mlship.serve.reload import Candidate, digests
 from mlship.serve.watch import Watch
-from mlship.serve.worker import DRAIN_SECONDS
+from mlship.serve.worker import DRAIN_SECONDS, RETIRE
 
 _HANDSHAKE_SECONDS = 0.3  # time for connections that have begun to reach the accept queue
 _MOST_FAILURES = 5
@@ -54,7 +54,11 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         if self.app.ready:
             self._failures = 0
         if self._candidate is not None:
-            self._get_on(self._candidate)
+            try:
+                self._get_on(self._candidate)
+            except Exception as error:  # noqa: BLE001 - whatever it is, what is served is served on
+                told = error if isinstance(error, MlshipError) else MlshipError(f"It failed: {type(error).__name__}.")
+                self._refuse(self._candidate, told)
         elif self._again or (self._announced and self._watch is not None and self._watch.changed()):
             self._again = False
             self._candidate = Candidate.of(self.app.plan)
@@ -62,18 +66,14 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def _get_on(self, candidate: Candidate) -> None:
         """Take the next step of a reload, when it can be taken."""
         if not candidate.pids:
-            try:
-                plan = candidate.checked()
-            except MlshipError as error:
-                self._refuse(candidate, error)
-                return
+            plan = candidate.checked()
             if plan is not None:
                 self._bring_in(candidate, plan)
         elif candidate.pids <= self.app.ready:
             self._candidate = None
             candidate.tell(None)
             for pid in candidate.retiring & self.WORKERS.keys():
-                self.kill_worker(pid, signal.SIGTERM)
+                self.kill_worker(pid, RETIRE)
             self.log.warning("The new model is served: %s", _named(self.app))
 
     def _bring_in(self, candidate: Candidate, plan: Any) -> None:
@@ -105,7 +105,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     def kill_worker(self, pid: int, sig: int) -> None:
         """Send a signal; a worker that is told to end no longer counts as one."""
-        if sig in (signal.SIGTERM, signal.SIGKILL) and pid in self.WORKERS:
+        if sig in (signal.SIGTERM, signal.SIGKILL, RETIRE) and pid in self.WORKERS:
             self.WORKERS[pid].retired = True
         super().kill_worker(pid, sig)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mlship.errors import MlshipError
+from mlship.errors import MlshipError, OutputFailed
 from mlship.files import write_atomic
 from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.preflight import Check
@@ -62,7 +62,12 @@ class Candidate:
             MlshipError: A model is refused.
         """
         for check in list(self.checks):
-            if (found := check.poll()) is not None:
+            try:
+                found = check.poll()
+            except MlshipError:
+                self.checks.remove(check)  # it has ended
+                raise
+            if found is not None:
                 self.checks.remove(check)
                 self.found[_key(found.name, found.source)] = found
         if self.checks:
@@ -92,7 +97,8 @@ class Candidate:
             "refused": before.get("refused", 0) + (error is not None),
             "code": None if error is None else error.code,  # not the message, which names a path: /readyz is open to all
         }
-        write_atomic(self.plan.folder / _FILE, json.dumps(told).encode())
+        with contextlib.suppress(OutputFailed):  # a full disk is no reason not to serve
+            write_atomic(self.plan.folder / _FILE, json.dumps(told).encode())
         return told
 
 

@@ -7,6 +7,7 @@ only then closes its listener: gunicorn's own asgi worker closes at once, and cl
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -18,6 +19,10 @@ from mlship.serve.connection import Connection, Deadlines
 
 DRAIN_SECONDS = 1.0
 """How long a stopping worker still accepts connections: load balancers need a moment to look elsewhere."""
+RETIRE = signal.SIGUSR2
+"""Tells a worker that others have taken its place."""
+RETIRE_SECONDS = 5.0
+"""How long it keeps the connections of clients that ask nothing, who may be about to."""
 MOST_CONNECTIONS = 1_000
 """Connections of a worker; one more is answered 503."""
 
@@ -66,13 +71,23 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         """Take SIGINT as SIGTERM: Ctrl-C in a terminal reaches the workers too."""
         super().init_signals()
         self.loop.add_signal_handler(signal.SIGINT, self.handle_exit_signal)
+        self.loop.add_signal_handler(RETIRE, self.retire)
 
     def handle_exit_signal(self) -> None:
-        """Begin to drain."""
-        if self._drain_until is None:
-            self._drain_until = time.monotonic() + DRAIN_SECONDS
+        """Begin to drain: the server stops."""
+        if not self.app.draining:
             self.app.draining = True
-            self._keep_no_connection()
+            self._drain(DRAIN_SECONDS)
+
+    def retire(self) -> None:
+        """Leave the listener to others, who serve on, and end after what clients have begun here."""
+        for server in self.servers:
+            server.close()
+        self._drain(RETIRE_SECONDS)
+
+    def _drain(self, seconds: float) -> None:
+        self._drain_until = min(self._drain_until or math.inf, time.monotonic() + seconds)
+        self._keep_no_connection()
 
     def _keep_no_connection(self) -> None:
         """Every answer from now on says `Connection: close`; connections that wait for no request are ended last."""
@@ -83,7 +98,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         """End in order, as a call hangs that no thread can be freed of; the parent starts another worker."""
         self.log.error("A call of the model did not end in time: this worker is replaced.")
         self._hung = True
-        self.handle_exit_signal()
+        self.retire()
 
     async def _serve(self) -> None:
         context = self._get_ssl_context()
