@@ -21,7 +21,9 @@ def serve(
     ctx: typer.Context,
     models: Annotated[
         list[str],
-        typer.Argument(metavar="[NAME=]MODEL...", help="The .onnx files to serve, or s3:// gs:// az:// URIs.", show_default=False),
+        typer.Argument(
+            metavar="[NAME=]MODEL...", help="The .onnx files to serve, or s3:// gs:// az:// URIs.", show_default=False
+        ),
     ],
     *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address or name to listen on.")] = "127.0.0.1",
@@ -30,13 +32,15 @@ def serve(
         str, typer.Option(metavar="auto|N", help="Processes; auto: one for each CPU that this container may use.")
     ] = "auto",
     threads: Annotated[
-        str, typer.Option(metavar="auto|N", help="Threads of each process; auto: one for each of its CPUs, and one more.")
+        str,
+        typer.Option(metavar="auto|N", help="Threads of each process; auto: one for each of its CPUs, and one more."),
     ] = "auto",
     max_body: Annotated[str, typer.Option(metavar="SIZE", help="Largest body of a request.")] = "8MiB",
     max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = 10_000,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a request is given up.")] = 30.0,
     queue: Annotated[
-        str, typer.Option(metavar="auto|N", help="Requests that a process takes before it refuses; auto: a second's work.")
+        str,
+        typer.Option(metavar="auto|N", help="Requests that a process takes before it refuses; auto: a second's work."),
     ] = "auto",
     batch_wait_ms: Annotated[
         float, typer.Option(min=0.0, help="Hold a request back so long for others to be scored together with.")

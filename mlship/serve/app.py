@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -84,7 +83,9 @@ class App(Flask):
             return RequestRefused(
                 404, "which_model", f"Several models are served, {names}: ask /models/NAME/predict of one of them."
             )
-        return RequestRefused(404, "unknown_model", f"There is no such model, or version of it, here; there is {names}.")
+        return RequestRefused(
+            404, "unknown_model", f"There is no such model, or version of it, here; there is {names}."
+        )
 
     def _answer_error(self, error: Exception) -> Response:
         exchange: Exchange = request.environ["mlship.exchange"]

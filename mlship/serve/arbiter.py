@@ -152,7 +152,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.handle_term()
 
     def handle_hup(self) -> None:
-        """Take over what the model files now hold, or stop when the terminal that the server was started in is closed."""
+        """Take over what the model files now hold; when the terminal was closed in which it was started, stop."""
         if _terminal_is_gone():
             self.handle_term()
         self._again = True

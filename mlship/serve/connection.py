@@ -130,7 +130,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     def end_when_idle(self) -> None:
         """Close when no request is under way: the server stops."""
-        if self._awaiting_request and self._current_request is None and not getattr(self._callback_parser, "_buffer", b""):
+        if (
+            self._awaiting_request
+            and self._current_request is None
+            and not getattr(self._callback_parser, "_buffer", b"")
+        ):
             self._close_transport()
             self._request_ready.set()
 
@@ -188,7 +192,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             self._by(max(0.0, begun + deadlines.body + size / deadlines.rate - time.monotonic()))
 
     async def _refuse_body(self, request: Any, receiver: Any) -> None:
-        """Answer 413 at once, and take some of the rest: a client that still sends would see a reset, not the answer."""
+        """Answer 413 at once, and take some of the rest: a client that still sends would see a reset instead."""
         await self._send(request, whole(too_large(self.worker.largest_body)), close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
@@ -205,12 +209,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             return
         body = b"" if request.method == "HEAD" else reply.body
         self._sent = True
-        self._response_buffer = _head(reply, close)
         if body:
+            self._response_buffer = _head(reply, close)
             self._send_body(body)
         else:
-            self._safe_write(self._response_buffer)
-            self._response_buffer = None
+            self._safe_write(_head(reply, close))
         if self._flow_control is not None and self._flow_control.write_paused:
             self._by(self.worker.deadlines.body + len(body) / self.worker.deadlines.rate)
             with contextlib.suppress(ConnectionError):

@@ -30,6 +30,10 @@ SAFE_HEADERS: Headers = (("X-Content-Type-Options", "nosniff"), ("Cache-Control"
 _log = logging.getLogger(__name__)
 
 
+def _open(_: Environ) -> None:
+    """The gate of a server that everybody may ask."""
+
+
 class Desk:
     """All that answers.
 
@@ -40,7 +44,7 @@ class Desk:
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], gate: Gate = lambda environ: None, observers: Sequence[Observer] = ()
+        self, endpoints: Mapping[str, Endpoint], gate: Gate = _open, observers: Sequence[Observer] = ()
     ) -> None:
         self.endpoints = endpoints
         self.gate = gate

@@ -100,7 +100,8 @@ class Dispatch:
         if endpoint is None:
             if len(body) <= LARGEST_INLINE and environ["PATH_INFO"] not in _SLOW:
                 return bridge.call(self._application, environ)
-            return await self._on_thread(bridge.call, self._application, environ)
+            told: Reply = await self._on_thread(bridge.call, self._application, environ)
+            return told
         if refused:
             reply = self._desk.refuse(exchange, overloaded())
         elif len(body) <= LARGEST_INLINE and endpoint.served.pace.call < LONGEST_INLINE and not self._room.wait:
@@ -114,8 +115,10 @@ class Dispatch:
         assert endpoint is not None
         try:
             self._desk.admit(exchange)
-            call = self._desk.read(exchange, body) if len(body) <= LARGEST_INLINE else await self._on_thread(
-                self._desk.read, exchange, body
+            call = (
+                self._desk.read(exchange, body)
+                if len(body) <= LARGEST_INLINE
+                else await self._on_thread(self._desk.read, exchange, body)
             )
             until = _until(exchange, call.seconds, self._room.timeout)
             future = self._batchers[id(endpoint.served)].submit(call.feed, until)
@@ -123,7 +126,8 @@ class Dispatch:
             exchange.queue, exchange.score = scored.queue, scored.score
             if call.feed.rows <= _ROWS_INLINE:
                 return self._desk.write(exchange, call, scored.outputs)
-            return await self._on_thread(self._desk.write, exchange, call, scored.outputs)
+            written: Reply = await self._on_thread(self._desk.write, exchange, call, scored.outputs)
+            return written
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self._desk.refuse(exchange, error)
 

@@ -95,7 +95,9 @@ class Candidate:
             "at": time.time(),
             "succeeded": before.get("succeeded", 0) + (error is None and changed),
             "refused": before.get("refused", 0) + (error is not None),
-            "code": None if error is None else error.code,  # not the message, which names a path: /readyz is open to all
+            "code": None
+            if error is None
+            else error.code,  # not the message, which names a path: /readyz is open to all
         }
         with contextlib.suppress(OutputFailed):  # a full disk is no reason not to serve
             write_atomic(self.plan.folder / _FILE, json.dumps(told).encode())

@@ -121,15 +121,15 @@ def test_taken_port(city_path: Path) -> None:
 
 def test_port_bound_first_by_another(city_path: Path) -> None:
     """Two programs that bound the same port before either listened: the second one says that it is taken."""
-    first = bind(ServeOptions(city_path, port=0))
+    first = bind(ServeOptions((str(city_path),), port=0))
     with first:
-        second = bind(ServeOptions(city_path, port=first.getsockname()[1]))
+        second = bind(ServeOptions((str(city_path),), port=first.getsockname()[1]))
         with second:
             first.listen()
             with pytest.raises(OSError, match="in use"):
                 second.listen()
         with pytest.raises(OutputFailed) as refusal:
-            bind(ServeOptions(city_path, port=first.getsockname()[1]))
+            bind(ServeOptions((str(city_path),), port=first.getsockname()[1]))
     assert refusal.value.code == "port_taken"
 
 
@@ -160,14 +160,14 @@ def test_beyond_loopback_needs_no_auth(city_path: Path, refused: Callable[..., s
 
 def test_no_auth_opens_other_addresses(city_path: Path) -> None:
     """With --no-auth every address of this machine may be bound."""
-    with bind(ServeOptions(city_path, host="0.0.0.0", port=0, no_auth=True)) as listener:  # noqa: S104
+    with bind(ServeOptions((str(city_path),), host="0.0.0.0", port=0, no_auth=True)) as listener:  # noqa: S104
         assert listener.getsockname()[0] == "0.0.0.0"  # noqa: S104
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.2"])
 def test_loopback_names_need_nothing(city_path: Path, name: str) -> None:
     """Every name and address of loopback is bound without --no-auth."""
-    with bind(ServeOptions(city_path, host=name, port=0)) as listener:
+    with bind(ServeOptions((str(city_path),), host=name, port=0)) as listener:
         assert listener.family == socket.AF_INET
         assert listener.getsockname()[1] > 0
 
@@ -176,7 +176,7 @@ def test_loopback_names_need_nothing(city_path: Path, name: str) -> None:
 def test_impossible_hosts(city_path: Path, name: str, no_auth: bool) -> None:
     """A host that is unknown, is not of this machine or is empty is a usage error."""
     with pytest.raises(UsageError):
-        bind(ServeOptions(city_path, host=name, port=0, no_auth=no_auth))
+        bind(ServeOptions((str(city_path),), host=name, port=0, no_auth=no_auth))
 
 
 @pytest.mark.parametrize(
