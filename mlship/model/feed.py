@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlship.model.signature import Signature
 from mlship.model.values.codes import Array
 
 
@@ -40,3 +41,17 @@ def joined(feeds: Sequence[Feed]) -> Feed:
         return Feed(rows, matrix=np.concatenate(matrices))
     columns = [feed.columns for feed in feeds if feed.columns is not None]
     return Feed(rows, columns={name: np.concatenate([one[name] for one in columns]) for name in columns[0]})
+
+
+def columns_of(feed: Feed, signature: Signature) -> Mapping[str, Array]:
+    """Return a feed as typed columns.
+
+    Args:
+        feed: The rows.
+        signature: The columns of the model that they are for.
+    """
+    if feed.columns is not None:
+        return feed.columns
+    assert feed.matrix is not None
+    matrix = feed.matrix
+    return {column.name: matrix[:, place] for place, column in enumerate(signature.feeding(signature.tensors[0]))}

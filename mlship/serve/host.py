@@ -20,7 +20,7 @@ from mlship import extras
 from mlship.errors import MlshipError, OutputFailed, UsageError
 from mlship.quota import available_cpus, default_workers
 from mlship.serve.naming import named
-from mlship.serve.plan import Plan
+from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.preflight import preflight
 from mlship.serve.settings import Ready, ServeOptions, default_queue
 
@@ -98,7 +98,7 @@ def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tu
     workers = options.workers or default_workers(cpus)
     parallel = max(1, math.ceil(cpus / workers))
     models = tuple(preflight(name, source) for name, source in named(options.models).items())
-    shadow = preflight("shadow", options.shadow) if options.shadow else None
+    shadow = _shadow(options.shadow, models) if options.shadow else None
     slowest = max(model.facts.pace.call for model in models)
     plan = Plan(
         models=models,
@@ -118,6 +118,15 @@ def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tu
     )
     facts = tuple((model.name, model.facts) for model in models)
     return plan, Ready(facts, _url(listener), plan.workers, plan.threads, plan.queue, options.limits)
+
+
+def _shadow(source: str, models: tuple[ModelPlan, ...]) -> ModelPlan:
+    if len(models) > 1:
+        raise UsageError(
+            "Several models are served, and which of them --shadow is compared with is not said.",
+            hint="Serve one model with --shadow, or none of them with it.",
+        )
+    return preflight("shadow", source, models[0].facts.signature)
 
 
 def _run(application: ServeApplication) -> None:

@@ -98,14 +98,19 @@ class Check:
         return ModelPlan(self.name, self.source, data, facts)
 
 
-def preflight(name: str, source: str) -> ModelPlan:
+def preflight(name: str, source: str, served: dict[str, Any] | None = None) -> ModelPlan:
     """Check a model and return it.
+
+    Args:
+        name: The name that it is to be served by.
+        source: Path or URI of it.
+        served: The signature that it has to fit, as JSON, or None.
 
     Raises:
         UsageError: There is no such file.
         ModelRefused: The model is refused, or the child was ended by the system.
     """
-    check = Check(name, source)
+    check = Check(name, source, served)
     try:
         while (found := check.poll(1.0)) is None:
             pass

@@ -52,8 +52,10 @@ class Candidate:
     @classmethod
     def of(cls, plan: Plan) -> Candidate:
         """Begin to check all models of a plan anew."""
-        models = [*plan.models, *([plan.shadow] if plan.shadow else [])]
-        return cls(plan, [Check(model.name, model.source, model.facts.signature) for model in models])
+        checks = [Check(model.name, model.source, model.facts.signature) for model in plan.models]
+        if plan.shadow is not None:
+            checks.append(Check(plan.shadow.name, plan.shadow.source, plan.models[0].facts.signature))
+        return cls(plan, checks)
 
     def checked(self) -> Plan | None:
         """Return the new plan when all checks have passed, or None while some go on.

@@ -91,19 +91,30 @@ def city_model(golden_shift: float = 0.0, version: str = "v1") -> bytes:
 
 def sum_model(names: tuple[str, ...], dtype: Any = "float64") -> bytes:
     """Return a signed model named `sum` that adds up columns of these names."""
-    nodes = [helper.make_node("ReduceSum", ["x", "axis"], ["sum"], keepdims=1)]
-    graph = _model(
+    return sign(sum_graph(names), Card("sum", "v1", {}, sum_signature(names, dtype)))
+
+
+def sum_graph(names: tuple[str, ...], more: float = 0.0) -> bytes:
+    """Return a graph that adds up so many columns, and a number."""
+    nodes = [
+        helper.make_node("ReduceSum", ["x", "axis"], ["bare"], keepdims=1),
+        helper.make_node("Add", ["bare", "more"], ["sum"]),
+    ]
+    return _model(
         nodes,
         inputs=[("x", TensorProto.DOUBLE, len(names))],
         outputs=[("sum", TensorProto.DOUBLE, 1)],
-        constants={"axis": np.array([1], dtype=np.int64)},
+        constants={"axis": np.array([1], dtype=np.int64), "more": np.array([[more]])},
     )
-    signature = Signature(
+
+
+def sum_signature(names: tuple[str, ...], dtype: Any = "float64") -> Signature:
+    """Return the signature of that graph."""
+    return Signature(
         inputs=tuple(Column(name, dtype, "x") for name in names),
         tensors=(Tensor("x", "float64"),),
         outputs=(Output("prediction", "float64", "value", "sum"),),
     )
-    return sign(graph, Card("sum", "v1", {}, signature))
 
 
 def foreign_model() -> bytes:
