@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlship.serve import bridge
@@ -25,6 +26,7 @@ LARGEST_INLINE = 64 << 10
 """Bytes of a body that is parsed on the loop itself."""
 LONGEST_INLINE = 1e-3
 """Seconds of a call that is made on the loop itself."""
+_LONGEST_TOGETHER = 3e-3  # seconds of a call with one row, whose rows are put together and scored on the loop
 _ROWS_INLINE = 1_000
 _DEADLINE = "HTTP_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS"
 
@@ -68,10 +70,18 @@ class Dispatch:
         self._on_hang = on_hang
         self.pool = ThreadPoolExecutor(room.threads, "mlship-serve")
         self._batchers = {
-            id(served): Batcher(served, self.pool, room.parallel, wait=room.wait) for served in models.values()
+            id(served): Batcher(served, self._where(served), room.parallel, wait=room.wait)
+            for served in models.values()
         }
         self.pending = 0
         """Requests that have come and are not answered."""
+
+    def _where(self, served: Served) -> Executor:
+        """Where a model is asked: what is put together and soon done costs least at the end of a turn of the loop."""
+        pace = served.pace
+        if pace.batching and pace.call < _LONGEST_TOGETHER and not self._room.wait:
+            return _AtTurnsEnd()
+        return self.pool
 
     @property
     def waiting(self) -> int:
@@ -104,11 +114,14 @@ class Dispatch:
             return told
         if refused:
             reply = self._desk.refuse(exchange, overloaded())
-        elif len(body) <= LARGEST_INLINE and endpoint.served.pace.call < LONGEST_INLINE and not self._room.wait:
+        elif len(body) <= LARGEST_INLINE and self._is_soon_done(endpoint.served):
             reply = self._desk.answer(exchange, body)
         else:
             reply = await self._answer(exchange, body)
         return Reply(reply.status, reply.body, headers=self._desk.close(exchange, reply))
+
+    def _is_soon_done(self, served: Served) -> bool:
+        return served.pace.call < LONGEST_INLINE and not served.pace.batching and not self._room.wait
 
     async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
         endpoint = exchange.endpoint
@@ -151,6 +164,15 @@ class Dispatch:
     def close(self) -> None:
         """Let the threads end."""
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _AtTurnsEnd(Executor):
+    """Runs what it is given on the event loop, after all that is due in this turn: requests that came together join."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a function called; what it returns nobody is told."""
+        asyncio.get_running_loop().call_soon(partial(fn, *args, **kwargs))
+        return Future()
 
 
 _SLOW = frozenset(("/metrics",))
