@@ -49,9 +49,10 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         """Set gunicorn's options; none comes from its own files or environment."""
         plan = self.plan
         shared = os.access(_SHARED_MEMORY, os.W_OK)
+        listeners = [plan.listener] if plan.metrics_listener is None else [plan.listener, plan.metrics_listener]
         slowest = max(model.facts.seconds for model in plan.models)
         for name, value in {
-            "bind": f"fd://{plan.listener}",
+            "bind": [f"fd://{listener}" for listener in listeners],
             "workers": plan.workers,
             "threads": plan.threads,
             "worker_class": ServeWorker,

@@ -53,6 +53,8 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.app.plan.on_ready()
         if self.app.ready:
             self._failures = 0
+        if self.app.plan.tokens is not None:
+            self.app.plan.tokens.refresh()  # a worker that is started later begins with them
         if self._candidate is not None:
             self._get_on(self._candidate)
         elif self._again or (self._announced and self._watch is not None and self._watch.changed()):
@@ -152,7 +154,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.handle_term()
 
     def handle_hup(self) -> None:
-        """Take over what the model files now hold, or stop when the terminal that the server was started in is closed."""
+        """Take over what the model files now hold, or stop when the server's own terminal was closed."""
         if _terminal_is_gone():
             self.handle_term()
         self._again = True

@@ -17,9 +17,9 @@ from typing import Any
 from gunicorn.asgi.protocol import ASGIProtocol
 
 from mlship.serve import bridge
+from mlship.serve.access import LISTENER, MAIN
 from mlship.serve.app import status_line, too_large
-from mlship.serve.desk import SAFE_HEADERS
-from mlship.serve.exchange import Reply
+from mlship.serve.exchange import Headers, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols.native import refusal
 
@@ -55,8 +55,13 @@ class Deadlines:
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
-    """A connection of `mlship.serve.worker.ServeWorker`."""
+    """A connection of `mlship.serve.worker.ServeWorker`.
 
+    Attributes:
+        listener: At which port it came, as `serve.access` names them.
+    """
+
+    listener = MAIN
     _deadline: asyncio.TimerHandle | None = None
     _sent = False
     _counted = False
@@ -120,7 +125,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     def end_when_idle(self) -> None:
         """Close when no request is under way: the server stops."""
-        if self._awaiting_request and self._current_request is None and not getattr(self._callback_parser, "_buffer", b""):
+        if (
+            self._awaiting_request
+            and self._current_request is None
+            and not getattr(self._callback_parser, "_buffer", b"")
+        ):
             self._close_transport()
             self._request_ready.set()
 
@@ -142,6 +151,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
+        environ[LISTENER] = self.listener
+        if self.worker.proxies:
+            self.worker.proxies.apply(environ)
         reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
         self._uncount()
         close = self._will_close(request, False)
@@ -175,8 +187,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             self._by(max(0.0, begun + deadlines.body + size / deadlines.rate - time.monotonic()))
 
     async def _refuse_body(self, request: Any, receiver: Any) -> None:
-        """Answer 413 at once, and take some of the rest: a client that still sends would see a reset, not the answer."""
-        await self._send(request, whole(too_large(self.worker.largest_body)), close=True)
+        """Answer 413 at once, and take some of the rest: who still sends would see a reset, not the answer."""
+        await self._send(request, whole(too_large(self.worker.largest_body), self.worker.safe_headers), close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
         while left > 0 and not receiver._body_finished:
@@ -207,14 +219,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
         """Answer what never reached the application, in the form of all our errors."""
         code, text = _CODES.get(status, _CODES[400])
-        reply = whole(RequestRefused(status, code, text))
+        reply = whole(RequestRefused(status, code, text), self.worker.safe_headers)
         self._safe_write(_head(reply, close=True) + reply.body)
 
 
-def whole(refused: RequestRefused) -> Reply:
+def whole(refused: RequestRefused, safe: Headers) -> Reply:
     """Return the answer to what no application sees, its headers whole."""
     reply = refusal(refused)
-    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *SAFE_HEADERS)
+    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *safe)
     return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
 
 

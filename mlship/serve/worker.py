@@ -10,11 +10,16 @@ import asyncio
 import os
 import signal
 import time
+from functools import partial
 from typing import Any
 
 from gunicorn.workers.gasgi import ASGIWorker
 
+from mlship.serve.access import MAIN, METRICS
 from mlship.serve.connection import Connection, Deadlines
+from mlship.serve.desk import SAFE_HEADERS, safe_headers
+from mlship.serve.proxies import Proxies
+from mlship.serve.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, context_of
 
 DRAIN_SECONDS = 1.0
 """How long a stopping worker still accepts connections: load balancers need a moment to look elsewhere."""
@@ -33,6 +38,8 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         largest_body: Bytes of a request's body.
         most_connections: How many may be open.
         connections: Those that are open.
+        safe_headers: The headers of every answer.
+        proxies: Whose word is taken on for whom they ask.
     """
 
     alive: bool
@@ -41,6 +48,8 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(*arguments, **named)
         self.deadlines = Deadlines()
         self.connections: set[Connection] = set()
+        self.safe_headers = SAFE_HEADERS
+        self.proxies = Proxies()
         self.largest_body = 0
         self.most_connections = MOST_CONNECTIONS
         self._drain_until: float | None = None
@@ -53,6 +62,11 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Open the model; what fails is told to the parent, which decides what follows."""
         try:
+            plan = self.app.plan
+            # Read by each worker: gunicorn's own would go on without TLS where it fails.
+            self.tls = [
+                None if plan.tls is None else context_of(plan.tls, clients=clients) for clients in (True, False)
+            ]
             self.dispatch = self.app.open(self.replace)
             self.asgi = None
         except Exception as error:  # noqa: BLE001 - the parent raises it again
@@ -60,7 +74,9 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             if self.age > self.cfg.workers:  # a replacement: the next one is started as soon as this one ends
                 time.sleep(_PAUSE_SECONDS)
             raise SystemExit(0) from None  # another code would make gunicorn log what the parent says better
-        self.largest_body = self.app.plan.limits.body
+        self.largest_body = plan.limits.body
+        self.safe_headers = safe_headers(encrypted=plan.tls is not None)
+        self.proxies = plan.proxies
 
     def init_signals(self) -> None:
         """Take SIGINT as SIGTERM: Ctrl-C in a terminal reaches the workers too."""
@@ -86,10 +102,18 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         self.handle_exit_signal()
 
     async def _serve(self) -> None:
-        context = self._get_ssl_context()
-        for listener in self.sockets:
+        for place, listener in enumerate(self.sockets):  # in the order of `bind`
+            metrics = place == 1
+            context = self.tls[metrics]  # who asks for metrics, as probes do, shows no certificate
             self.servers.append(
-                await self.loop.create_server(self._connection, sock=listener.sock, ssl=context, backlog=2048)
+                await self.loop.create_server(
+                    partial(self._connection, METRICS if metrics else MAIN),
+                    sock=listener.sock,
+                    ssl=context,
+                    backlog=2048,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                    ssl_shutdown_timeout=SHUTDOWN_SECONDS if context else None,
+                )
             )
         while self.alive and self.ppid == os.getppid():
             self.notify()
@@ -100,8 +124,9 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             await asyncio.sleep(_TICK_SECONDS if left is None else min(_TICK_SECONDS, left))
         await self._shutdown()
 
-    def _connection(self) -> Connection:
+    def _connection(self, listener: str) -> Connection:
         connection = Connection(self)
+        connection.listener = listener
         if self._drain_until is not None:
             connection._keepalive = 0
         return connection
