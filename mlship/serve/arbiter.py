@@ -53,8 +53,9 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.app.plan.on_ready()
         if self.app.ready:
             self._failures = 0
-        if self.app.plan.tokens is not None:
-            self.app.plan.tokens.refresh()  # a worker that is started later begins with them
+        tokens = self.app.plan.tokens  # read again here too: a worker that is started later begins with them
+        if tokens is not None and (problem := tokens.refresh()) is not None:
+            self.log.error(problem)
         if self._candidate is not None:
             self._get_on(self._candidate)
         elif self._again or (self._announced and self._watch is not None and self._watch.changed()):

@@ -17,7 +17,7 @@ from typing import Any
 from gunicorn.asgi.protocol import ASGIProtocol
 
 from mlship.serve import bridge
-from mlship.serve.access import LISTENER, MAIN
+from mlship.serve.access import LISTENER, MAIN, METRICS
 from mlship.serve.app import status_line, too_large
 from mlship.serve.exchange import Headers, Reply
 from mlship.serve.problems import RequestRefused
@@ -35,6 +35,7 @@ _CODES = {
     503: ("draining", "The server is stopping and takes no more work."),
 }
 _MOST_DISCARDED = 64 << 20
+_SPARE_CONNECTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         super().connection_made(transport)
         self.worker.connections.add(self)
         self._by(self.worker.deadlines.header)
-        if len(self.worker.connections) > self.worker.most_connections:
+        spare = _SPARE_CONNECTIONS if self.listener == METRICS else 0  # a busy server is no dead one
+        if len(self.worker.connections) > self.worker.most_connections + spare:
             self._send_error_response(503, "")
             self._close_transport()
             self._request_ready.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import os
 import re
 import shlex
@@ -27,7 +26,6 @@ _BARE_NAME = "token"
 _HINT = "A line is NAME:TOKEN. A good token: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 _Entries = tuple[tuple[bytes, str], ...]
-_log = logging.getLogger(__name__)
 
 
 class Tokens:
@@ -92,22 +90,24 @@ class Tokens:
                 found = name
         return found
 
-    def refresh(self) -> None:
-        """Read the file again when it has changed; one that is not right leaves the tokens as they were."""
+    def refresh(self) -> str | None:
+        """Read the file again when it has changed; one that is not right leaves the tokens as they were.
+
+        Returns:
+            What is wrong with it, told once for each change, or None.
+        """
         self._look_at = time.monotonic() + _LOOK_SECONDS
         if self._file is None:
-            return
+            return None
         before, self._state = self._state, ()
         try:
             self._state = _state(self._file)
-            if self._state == before:
-                return
-            self._entries = _read(self._file)
+            if self._state != before:
+                self._entries = _read(self._file)
         except UsageError as error:
-            if self._state != before:  # once for each state that it is found in
-                _log.error("%s The tokens that were read before stay valid.", error.message)
-        else:
-            _log.warning("The tokens were read again: %s.", ", ".join(self.names))
+            if self._state != before:
+                return f"{error.message} The tokens that were read before stay valid."
+        return None
 
 
 def given_tokens(file: Path | None, environ: MutableMapping[str, str] | None = None) -> Tokens | None:

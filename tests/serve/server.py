@@ -165,10 +165,12 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return _run(command(*arguments))
 
 
-def run_code(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_code(
+    code: str, *arguments: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run Python code, which finds mlship, to its end."""
-    return _run([sys.executable, "-c", code, *map(str, arguments)])
+    return _run([sys.executable, "-c", code, *map(str, arguments)], env)
 
 
-def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+def _run(arguments: list[str], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, env=environment(env), capture_output=True, text=True, check=False, timeout=60)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 import timeit
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlship.errors import UsageError
 from mlship.serve.access import Access
+from mlship.serve.exchange import Exchange
 from mlship.serve.tokens import OPEN_PATHS, Tokens, given_tokens
 from tests.serve.server import JSON, Answer, Server, run, serving
 
@@ -119,43 +122,43 @@ def test_forms_of_the_header() -> None:
 
 def test_token_beyond_ascii() -> None:
     """A token with letters beyond ASCII is compared by its bytes in UTF-8."""
-    token = "pão-de-açúcar-0123456789"
+    token = "pão-de-açúcar-0123456789"  # noqa: S105 - it opens nothing
     tokens = Tokens.of_text(f"ci:{token}")
     assert tokens.name_of("Bearer " + token.encode().decode("latin-1")) == "ci"
     assert tokens.name_of("Bearer " + token) is None
 
 
-def test_file_is_read_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_is_read_again(tmp_path: Path) -> None:
     """A file that changes is taken over; a broken, open or missing one leaves the tokens as they were, told once."""
     tokens = Tokens.of_file(token_file(tmp_path, f"a:{FIRST}\n"))
     token_file(tmp_path, f"a:{FIRST}\nb:{SECOND}\n")
-    tokens.refresh()
+    assert tokens.refresh() is None
     assert tokens.names == ("a", "b")
     for broken, mode in (("nonsense", 0o600), (f"b:{SECOND}", 0o644)):
-        caplog.clear()
         token_file(tmp_path, broken, mode)
-        tokens.refresh()
-        tokens.refresh()
+        assert "stay valid" in (tokens.refresh() or "")
+        assert tokens.refresh() is None
         assert tokens.name_of(f"Bearer {FIRST}") == "a"
-        assert len(caplog.records) == 1
-        assert "stay valid" in caplog.text
-    caplog.clear()
     (tmp_path / "tokens").unlink()
-    tokens.refresh()
-    tokens.refresh()
+    assert "No such file" in (tokens.refresh() or "")
+    assert tokens.refresh() is None
     assert tokens.name_of(f"Bearer {FIRST}") == "a"
-    assert len(caplog.records) == 1
     token_file(tmp_path, f"b:{SECOND}\n")
-    tokens.refresh()
-    assert tokens.names == ("b",)
+    assert tokens.refresh() is None
+    assert tokens.name_of(f"Bearer {SECOND}") == "b"
     assert tokens.name_of(f"Bearer {FIRST}") is None
 
 
 def test_look_at_the_file_is_rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is looked at at most once a second, however many ask."""
     tokens = Tokens.of_file(token_file(tmp_path, f"a:{FIRST}\n"))
-    looked = []
-    monkeypatch.setattr(Path, "stat", lambda self, **_: looked.append(self) or os.stat(self))
+    looked: list[Path] = []
+
+    def stat(self: Path, **_: object) -> os.stat_result:
+        looked.append(self)
+        return os.stat(self)  # noqa: PTH116 - it stands in for Path.stat
+
+    monkeypatch.setattr(Path, "stat", stat)
     for _ in range(1000):
         tokens.name_of(f"Bearer {FIRST}")
     assert len(looked) <= 1
@@ -163,11 +166,8 @@ def test_look_at_the_file_is_rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_gate_is_cheap() -> None:
     """Looking at a token takes a few microseconds, on a machine that does other things too."""
-
-    class Exchange:
-        client_name = ""
-
-    environ = {"PATH_INFO": "/predict", "HTTP_AUTHORIZATION": f"Bearer {FIRST}", "mlship.exchange": Exchange()}
+    environ: dict[str, Any] = {"PATH_INFO": "/predict", "HTTP_AUTHORIZATION": f"Bearer {FIRST}"}
+    environ["mlship.exchange"] = Exchange(environ, "id", None)
     gate = Access(Tokens.of_text(f"ci:{FIRST}"))
     seconds = min(timeit.repeat(lambda: gate(environ), number=2000, repeat=20)) / 2000
     assert gate(environ) is None
@@ -185,7 +185,7 @@ ROUTES = [
 
 
 @pytest.fixture(scope="module")
-def guarded(city_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Server:  # type: ignore[misc]
+def guarded(city_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two tokens."""
     file = token_file(tmp_path_factory.mktemp("tokens"), f"ci:{FIRST}\nweb:{SECOND}\n")
     with serving(city_path, "--workers", "1", "--token-file", str(file)) as server:
@@ -259,7 +259,10 @@ def test_rotation(city_path: Path, tmp_path: Path) -> None:
     """A token that is added is valid within seconds, and one that is taken away no longer, without a restart."""
     file = token_file(tmp_path, f"old:{FIRST}\n")
     with serving(city_path, "--workers", "2", "--token-file", str(file)) as server:
-        statuses = lambda: tuple(server.ask("POST", "/predict", GOOD, bearer(t)).status for t in (FIRST, SECOND))  # noqa: E731
+
+        def statuses() -> tuple[int, ...]:
+            return tuple(server.ask("POST", "/predict", GOOD, bearer(token)).status for token in (FIRST, SECOND))
+
         assert statuses() == (200, 401)
         token_file(tmp_path, f"old:{FIRST}\nnew:{SECOND}\n")
         time.sleep(2.2)
@@ -270,7 +273,7 @@ def test_rotation(city_path: Path, tmp_path: Path) -> None:
         token_file(tmp_path, "nonsense\n")
         time.sleep(2.2)
         assert {statuses() for _ in range(6)} == {(401, 200)}
-        assert "stay valid" in server.stderr()
+        assert server.stderr().count("stay valid") == 1
         assert "nonsense" not in server.stderr()
 
 
