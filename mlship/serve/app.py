@@ -13,7 +13,7 @@ from mlship.errors import MlshipError
 from mlship.serve.desk import Desk
 from mlship.serve.exchange import JSON, Environ, Exchange, Reply
 from mlship.serve.health import Health
-from mlship.serve.problems import RequestRefused
+from mlship.serve.problems import RequestRefused, not_found
 from mlship.serve.served import Served
 
 View = Callable[[Request], Reply]
@@ -44,6 +44,7 @@ class App(Flask):
             self.add_url_rule(rule, rule, score, methods=["POST"], provide_automatic_options=False)
         for path, view in {"/livez": health.livez, "/readyz": health.readyz, **views}.items():
             self.add_url_rule(path, path, _get(view), methods=["GET"], provide_automatic_options=False)
+        self.before_request(self._admit)
         self.register_error_handler(Exception, self._answer_error)
 
     def wsgi_app(self, environ: Environ, start_response: Any) -> Any:
@@ -69,6 +70,12 @@ class App(Flask):
         response.headers.clear()
         response.headers.extend(self.desk.close(exchange, reply))
         return response
+
+    def _admit(self) -> None:
+        """Ask the gate ahead of routing, so that who is not let in does not learn what there is."""
+        exchange: Exchange = request.environ["mlship.exchange"]
+        if exchange.endpoint is None:
+            self.desk.admit(exchange)
 
     def _score(self, largest_body: int) -> Response:
         """Answer at a path of the table; the body is read here, where no worker of ours has done so."""
@@ -154,6 +161,6 @@ def _of_werkzeug(error: HTTPException) -> MlshipError:
         methods = ", ".join(sorted(error.valid_methods or ()))
         return RequestRefused(405, "method_not_allowed", f"This path takes {methods}.", {"Allow": methods})
     if status == 404:
-        return RequestRefused(404, "not_found", "Nothing is served at this path. Rows are scored by POST /predict.")
+        return not_found()
     code = error.name.lower().replace(" ", "_")
     return RequestRefused(status, code, f"The request cannot be answered: {error.name}.")

@@ -33,6 +33,7 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         failures: In the parent: why workers could not start, by their process ids.
         failure: In the parent: why the server ended, or None.
         ready: In the parent: process ids of the workers that answer.
+        hung: In the parent: process ids of workers in which a call hangs, until somebody looks after them.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -41,6 +42,7 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         self.failures: dict[int, MlshipError] = {}
         self.failure: MlshipError | None = None
         self.ready: set[int] = set()
+        self.hung: set[int] = set()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         super().__init__()
@@ -49,9 +51,10 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         """Set gunicorn's options; none comes from its own files or environment."""
         plan = self.plan
         shared = os.access(_SHARED_MEMORY, os.W_OK)
+        listeners = [plan.listener] if plan.metrics_listener is None else [plan.listener, plan.metrics_listener]
         slowest = max(model.facts.seconds for model in plan.models)
         for name, value in {
-            "bind": f"fd://{plan.listener}",
+            "bind": [f"fd://{listener}" for listener in listeners],
             "workers": plan.workers,
             "threads": plan.threads,
             "worker_class": ServeWorker,
@@ -102,11 +105,17 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         facts["message"] = facts["message"][:_LONGEST_REPORT]
         self._tell({"pid": os.getpid(), "error": facts})
 
+    def report_hang(self) -> None:
+        """Tell the parent that a call hangs in this worker."""
+        self._tell({"pid": os.getpid(), "hung": True})
+
     def hear(self) -> None:
         """Take in the parent what workers have told."""
         for told in self._told():
             if "error" in told:
                 self.failures[told["pid"]] = error_from(told["error"])
+            elif "hung" in told:
+                self.hung.add(told["pid"])
             else:
                 self.ready.add(told["pid"])
 

@@ -35,13 +35,14 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._failures = 0
         self._candidate: Candidate | None = None
         self._again = False
+        self._replaced: dict[int, int] = {}  # the process of a new worker, and of the one whose place it takes
         self._watch = Watch([model.source for model in app.plan.models]) if app.plan.watch else None
         super().__init__(app)
         self.cfg.set("child_exit", lambda _, worker: self._worker_ended(worker.pid))
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
         """Wait as always; look often whether the server is ready, or a reload gets on."""
-        busy = not self._announced or self._candidate is not None
+        busy = not self._announced or self._candidate is not None or self._replaced
         signals: list[int] = super().wait_for_signals(_BUSY_SECONDS if busy else timeout)
         self._look()
         return signals
@@ -53,6 +54,10 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.app.plan.on_ready()
         if self.app.ready:
             self._failures = 0
+        tokens = self.app.plan.tokens  # read again here too: a worker that is started later begins with them
+        if tokens is not None and (problem := tokens.refresh()) is not None:
+            self.log.error(problem)
+        self._look_after_hung()
         if self._candidate is not None:
             try:
                 self._get_on(self._candidate)
@@ -62,6 +67,17 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         elif self._again or (self._announced and self._watch is not None and self._watch.changed()):
             self._again = False
             self._candidate = Candidate.of(self.app.plan)
+
+    def _look_after_hung(self) -> None:
+        """Start a worker for each in which a call hangs, which serves on until the new one does."""
+        for pid in self.app.hung & self.WORKERS.keys():
+            self.WORKERS[pid].retired = True
+            self._replaced[self.spawn_worker()] = pid
+        self.app.hung.clear()
+        for new in self._replaced.keys() & self.app.ready:
+            old = self._replaced.pop(new)
+            if old in self.WORKERS:
+                self.kill_worker(old, RETIRE)
 
     def _get_on(self, candidate: Candidate) -> None:
         """Take the next step of a reload, when it can be taken."""
@@ -77,7 +93,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.log.warning("The new model is served: %s", _named(self.app))
 
     def _bring_in(self, candidate: Candidate, plan: Any) -> None:
-        if digests(plan) == digests(candidate.plan):
+        if digests(plan) == digests(candidate.plan) and plan.tls is None:  # certificates are read by new workers
             self._candidate = None
             candidate.tell(None, changed=False)
             return

@@ -17,9 +17,9 @@ from typing import Any
 from gunicorn.asgi.protocol import ASGIProtocol
 
 from mlship.serve import bridge
+from mlship.serve.access import LISTENER, MAIN, METRICS
 from mlship.serve.app import status_line, too_large
-from mlship.serve.desk import SAFE_HEADERS
-from mlship.serve.exchange import Reply
+from mlship.serve.exchange import Headers, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols.native import refusal
 
@@ -35,6 +35,7 @@ _CODES = {
     503: ("draining", "The server is stopping and takes no more work."),
 }
 _MOST_DISCARDED = 64 << 20
+_SPARE_CONNECTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,13 @@ class Deadlines:
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
-    """A connection of `mlship.serve.worker.ServeWorker`."""
+    """A connection of `mlship.serve.worker.ServeWorker`.
 
+    Attributes:
+        listener: At which port it came, as `serve.access` names them.
+    """
+
+    listener = MAIN
     _deadline: asyncio.TimerHandle | None = None
     _sent = False
     _counted = False
@@ -67,7 +73,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         super().connection_made(transport)
         self.worker.connections.add(self)
         self._by(self.worker.deadlines.header)
-        if len(self.worker.connections) > self.worker.most_connections:
+        spare = _SPARE_CONNECTIONS if self.listener == METRICS else 0  # a busy server is no dead one
+        if len(self.worker.connections) > self.worker.most_connections + spare:
             self._send_error_response(503, "")
             self._close_transport()
             self._request_ready.set()
@@ -92,7 +99,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             return True  # asyncio then leaves the way back open
         if self._current_request is not None:
             cut = RequestRefused(400, "body_cut_short", "The body ended before it was whole.")
-            self._safe_write(_head(whole(cut), close=True) + whole(cut).body)
+            reply = whole(cut, self.worker.safe_headers)
+            self._safe_write(_head(reply, close=True) + reply.body)
         return False
 
     def _on_message_complete(self) -> None:
@@ -156,6 +164,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
+        environ[LISTENER] = self.listener
+        if self.worker.proxies:
+            self.worker.proxies.apply(environ)
         if environ.get("HTTP_EXPECT", "100-continue").lower() != "100-continue":
             self._send_error_response(417, "")
             return False
@@ -193,7 +204,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     async def _refuse_body(self, request: Any, receiver: Any) -> None:
         """Answer 413 at once, and take some of the rest: a client that still sends would see a reset instead."""
-        await self._send(request, whole(too_large(self.worker.largest_body)), close=True)
+        await self._send(request, whole(too_large(self.worker.largest_body), self.worker.safe_headers), close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
         while left > 0 and not receiver._body_finished:
@@ -223,14 +234,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
         """Answer what never reached the application, in the form of all our errors."""
         code, text = _CODES.get(status, _CODES[400])
-        reply = whole(RequestRefused(status, code, text))
+        reply = whole(RequestRefused(status, code, text), self.worker.safe_headers)
         self._safe_write(_head(reply, close=True) + reply.body)
 
 
-def whole(refused: RequestRefused) -> Reply:
+def whole(refused: RequestRefused, safe: Headers) -> Reply:
     """Return the answer to what no application sees, its headers whole."""
     reply = refusal(refused)
-    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *SAFE_HEADERS)
+    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *safe)
     return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
 
 

@@ -26,7 +26,12 @@ Observer = Callable[[Exchange], None]
 """Takes note of an exchange that has ended; it must not fail, nor take long."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-SAFE_HEADERS: Headers = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+SAFE_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+_HSTS = ("Strict-Transport-Security", "max-age=31536000")
 _log = logging.getLogger(__name__)
 
 
@@ -41,15 +46,20 @@ class Desk:
         endpoints: The endpoint of each path at which rows are scored.
         gate: Who may ask.
         observers: Who is told of each exchange when it has ended.
+        safe: The headers of every answer, from `safe_headers`.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], gate: Gate = _open, observers: Sequence[Observer] = ()
+        self,
+        endpoints: Mapping[str, Endpoint],
+        gate: Gate = _open,
+        observers: Sequence[Observer] = (),
+        safe: Headers = SAFE_HEADERS,
     ) -> None:
         self.endpoints = endpoints
         self.gate = gate
         self.observers = observers
-        self.safe_headers = SAFE_HEADERS
+        self.safe_headers = safe
 
     def open(self, environ: Environ) -> Exchange:
         """Begin an exchange."""
@@ -130,6 +140,15 @@ class Desk:
         """Tell the observers that an exchange has ended."""
         for observer in self.observers:
             observer(exchange)
+
+
+def safe_headers(*, encrypted: bool) -> Headers:
+    """Return the headers of every answer, whoever gives it.
+
+    Args:
+        encrypted: Whether clients speak TLS, and should speak nothing else from then on.
+    """
+    return (*SAFE_HEADERS, _HSTS) if encrypted else SAFE_HEADERS
 
 
 def _where(error: BaseException) -> str:

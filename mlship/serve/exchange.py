@@ -116,12 +116,13 @@ class Exchange:
         code: The code of the error that the answer tells, empty for none.
         size: Bytes of the answer's body.
         started: When it began, by `time.perf_counter`.
+        client_name: Name of the token that was shown, empty for none.
         parse, queue, score, write: Seconds that each stage took, 0 for one that was not reached.
     """
 
     __slots__ = (
-        "call", "code", "endpoint", "environ", "outputs", "parse", "queue", "request_id", "score", "size", "started",
-        "status", "write",
+        "call", "client_name", "code", "endpoint", "environ", "outputs", "parse", "queue", "request_id", "score",
+        "size", "started", "status", "write",
     )  # fmt: skip
 
     def __init__(self, environ: Environ, request_id: str, endpoint: Endpoint | None) -> None:
@@ -133,5 +134,6 @@ class Exchange:
         self.status = 0
         self.code = ""
         self.size = 0
+        self.client_name = ""
         self.started = time.perf_counter()
         self.parse = self.queue = self.score = self.write = 0.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
 import math
 import os
 import shutil
@@ -17,12 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlship import extras
-from mlship.errors import MlshipError, OutputFailed, UsageError
-from mlship.quota import available_cpus, default_workers
+from mlship.errors import MlshipError, UsageError
+from mlship.quota import available_cpus, cgroup_quota, default_workers
+from mlship.serve import offered, tls
+from mlship.serve.listening import bind, is_loopback, listen, url_of
 from mlship.serve.naming import named
 from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.preflight import preflight
-from mlship.serve.settings import Ready, ServeOptions, default_queue
+from mlship.serve.proxies import Proxies
+from mlship.serve.settings import Doors, Ready, ServeOptions, default_queue
+from mlship.serve.tokens import Tokens, given_tokens
 
 if TYPE_CHECKING:
     from mlship.serve.application import ServeApplication
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 _NEEDED_FOR = "mlship serve"
 _POSIX_HINT = "Run it on Linux or macOS; on Windows in WSL or in a Docker container."
 _INSTALL_HINT = "pip install 'gunicorn>=27.0.1' flask"
-_BACKLOG = 2048
 _SPARE_THREADS = 1  # parses and writes what is large while the others score
 
 
@@ -43,7 +44,7 @@ def serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
 
     Raises:
         DependencyMissing: gunicorn, Flask or something of POSIX that they need is not there.
-        UsageError: There is no such file or host, or other machines would be answered without --no-auth.
+        UsageError: There is no such file or host, or other machines would be answered and not asked who they are.
         ModelRefused: The model is refused.
         OutputFailed: The port is taken or not allowed.
     """
@@ -71,14 +72,24 @@ def require_server() -> None:
 def _serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
     from mlship.serve.application import ServeApplication
 
-    with contextlib.closing(bind(options)) as listener, _own_folder() as folder:
-        plan, ready = _planned(options, listener, folder)
-        try:
-            listener.listen(_BACKLOG)  # only now, so that nobody is accepted who would be dropped again
-        except OSError as error:  # another program may have bound the same port and listened first
-            raise _port_problem(error, options.port) from error
-        listener.detach()  # gunicorn's from here on
-        _run(ServeApplication(replace(plan, on_ready=lambda: on_ready(ready))))
+    tokens = _checked(options)
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(contextlib.closing(bind(options, tokens=tokens is not None)))]
+        if options.metrics_port is not None:
+            metrics = bind(options, options.metrics_port, tokens=tokens is not None)
+            listeners.append(stack.enter_context(contextlib.closing(metrics)))
+        folder = stack.enter_context(_own_folder())
+        plan, ready = _planned(options, tokens, listeners, folder)
+        for listener in listeners:
+            listen(listener)  # only now, so that nobody is accepted who would be dropped again
+        for listener in listeners:
+            listener.detach()  # gunicorn's from here on
+
+        def tell() -> None:
+            doors = replace(ready.doors, endpoints=offered.told(folder))
+            on_ready(replace(ready, doors=doors))
+
+        _run(ServeApplication(replace(plan, on_ready=tell)))
 
 
 @contextlib.contextmanager
@@ -93,10 +104,28 @@ def _own_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tuple[Plan, Ready]:
+def _checked(options: ServeOptions) -> Tokens | None:
+    """Refuse what cannot be before anything is opened, and return the tokens."""
+    tokens = given_tokens(options.token_file)
+    if tokens is not None and options.no_auth:
+        raise UsageError(
+            "--no-auth and tokens are both given: either everybody is answered, or who shows one of them.",
+            hint="Leave out --no-auth, or --token-file and MLSHIP_TOKEN.",
+        )
+    if options.tls is not None:
+        tls.context_of(options.tls)
+    if options.metrics_port is not None and options.metrics_port == options.port != 0:
+        raise UsageError("--metrics-port is the same as --port.", hint="--metrics-port 0")
+    return tokens
+
+
+def _planned(
+    options: ServeOptions, tokens: Tokens | None, listeners: list[socket.socket], folder: Path
+) -> tuple[Plan, Ready]:
     cpus = available_cpus()
     workers = options.workers or default_workers(cpus)
     parallel = max(1, math.ceil(cpus / workers))
+    proxies = Proxies(options.trusted_proxies)
     models = tuple(preflight(name, source) for name, source in named(options.models).items())
     shadow = _shadow(options.shadow, models) if options.shadow else None
     slowest = max(model.facts.pace.call for model in models)
@@ -104,7 +133,7 @@ def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tu
         models=models,
         shadow=shadow,
         limits=options.limits,
-        listener=listener.fileno(),
+        listener=listeners[0].fileno(),
         workers=workers,
         threads=options.threads or parallel + _SPARE_THREADS,
         parallel=parallel,
@@ -115,9 +144,36 @@ def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tu
         log_level=options.log_level,
         watch=options.watch,
         on_ready=lambda: None,
+        tokens=tokens,
+        tls=options.tls,
+        proxies=proxies,
+        metrics_listener=listeners[1].fileno() if len(listeners) > 1 else None,
+        access_log=options.access_log,
     )
-    facts = tuple((model.name, model.facts) for model in models)
-    return plan, Ready(facts, _url(listener), plan.workers, plan.threads, plan.queue, options.limits)
+    return plan, _ready(plan, listeners, cpus)
+
+
+def _ready(plan: Plan, listeners: list[socket.socket], cpus: float) -> Ready:
+    urls = [url_of(listener, encrypted=plan.tls is not None) for listener in listeners]
+    doors = Doors(
+        url=urls[0],
+        metrics_url=urls[1] if len(urls) > 1 else None,
+        loopback=is_loopback(listeners[0].getsockname()[0]),
+        tokens=plan.tokens.names if plan.tokens else (),
+        tls=plan.tls,
+    )
+    return Ready(
+        models=tuple((model.name, model.facts) for model in plan.models),
+        doors=doors,
+        workers=plan.workers,
+        threads=plan.threads,
+        queue=plan.queue,
+        limits=plan.limits,
+        timeout=plan.timeout,
+        cpus=cpus,
+        quota=cgroup_quota() == cpus,
+        warnings=tls.warnings_of(plan.tls) if plan.tls else (),
+    )
 
 
 def _shadow(source: str, models: tuple[ModelPlan, ...]) -> ModelPlan:
@@ -138,53 +194,3 @@ def _run(application: ServeApplication) -> None:
             raise
         if end.code not in (0, None):
             raise application.failure or MlshipError("The server ended unexpectedly.") from None
-
-
-def bind(options: ServeOptions) -> socket.socket:
-    """Bind the TCP socket of the server without listening yet.
-
-    Raises:
-        UsageError: The host is unknown or not of this machine, or is beyond loopback without --no-auth.
-        OutputFailed: The port is taken, or the system does not allow it.
-    """
-    host, port = options.host, options.port
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"The host '{host}' is not known: {error}.", hint="--host 127.0.0.1") from error
-    if not options.no_auth and not all(_is_loopback(str(address[0])) for *_, address in found):
-        raise UsageError(
-            f"On '{host}' every machine that reaches this one could ask the model, and nobody is asked who they are.",
-            hint="Add --no-auth if that is meant, or keep to this machine with: --host 127.0.0.1",
-        )
-    # 'localhost' is often both; most clients try the address of IPv4 too
-    family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections do not hold the port
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise UsageError(f"'{host}' is no address of this machine.", hint="--host 127.0.0.1") from error
-        raise _port_problem(error, port) from error
-    return listener
-
-
-def _port_problem(error: OSError, port: int) -> OutputFailed:
-    if error.errno == errno.EADDRINUSE:
-        return OutputFailed(
-            f"Port {port} is taken by another program.", hint="Take any free port with: --port 0", code="port_taken"
-        )
-    return OutputFailed(f"Port {port} cannot be used: {error.strerror}.", hint="--port 8000", code="port_refused")
-
-
-def _is_loopback(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_loopback
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from mlship.errors import ModelRefused
 from mlship.model.session import SessionSpec, open_session
-from mlship.serve import reload
+from mlship.serve import offered, reload
+from mlship.serve.access import Access
 from mlship.serve.app import App
-from mlship.serve.desk import Desk
+from mlship.serve.desk import Desk, safe_headers
 from mlship.serve.dispatch import Dispatch, Room
 from mlship.serve.health import Health
 from mlship.serve.plan import ModelPlan, Plan
@@ -29,9 +30,11 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
         ModelRefused: A model cannot be opened.
     """
     models = {model.name: _served(model, plan.limits) for model in plan.models}
-    desk = Desk(endpoints_of(models))
+    access = Access(plan.tokens, apart=plan.metrics_listener is not None)
+    desk = Desk(endpoints_of(models), access, safe=safe_headers(encrypted=plan.tls is not None))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
     app = App(desk, models, health, {})
+    offered.tell(plan.folder, app)
     room = Room(plan.threads, plan.parallel, plan.queue, plan.timeout, plan.batch_wait)
     return Dispatch(app, desk, models, room, on_hang)
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlship.serve.settings import Limits, ModelFacts
+from mlship.serve.proxies import Proxies
+from mlship.serve.settings import Limits, ModelFacts, Tls
+from mlship.serve.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Plan:
         log_level: Which of gunicorn's own messages are shown.
         watch: Whether a model that is replaced is taken over without being told.
         on_ready: Called in the parent once all workers answer.
+        tokens: What clients have to show, or None.
+        tls: What is shown to clients, and demanded of them, or None for plain HTTP.
+        proxies: Whose word is taken on for whom they ask.
+        metrics_listener: File descriptor of a listening socket for metrics and probes alone, or None.
+        access_log: Whether each request is logged.
     """
 
     models: tuple[ModelPlan, ...]
@@ -62,3 +69,8 @@ class Plan:
     log_level: str
     watch: bool
     on_ready: Callable[[], None]
+    tokens: Tokens | None = None
+    tls: Tls | None = None
+    proxies: Proxies = field(default_factory=Proxies)
+    metrics_listener: int | None = None
+    access_log: bool = True

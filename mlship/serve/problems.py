@@ -48,6 +48,11 @@ class RowsRefused(InputRefused):
         self.rows = row_errors(listed)
 
 
+def not_found() -> RequestRefused:
+    """Return the refusal of a path at which nothing is served."""
+    return RequestRefused(404, "not_found", "Nothing is served at this path. Rows are scored by POST /predict.")
+
+
 def row_errors(errors: Sequence[CellError]) -> list[dict[str, Any]]:
     """Return refused values as JSON values: where, and for what reason."""
     return [{"row": error.row, "column": error.column, "code": error.code} for error in errors]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mlship.errors import UsageError
@@ -42,6 +43,21 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """Files in PEM form for TLS.
+
+    Attributes:
+        cert: The server's certificate, and those between it and its authority.
+        key: Its private key.
+        client_ca: Certificates of the authorities that clients' certificates have to come from, or None to demand none.
+    """
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True)
 class ServeOptions:
     """How to serve models.
 
@@ -59,6 +75,11 @@ class ServeOptions:
         shadow: Path or URI of a model that is asked besides, or None.
         no_auth: Whether the user agreed to answer other machines without asking who they are.
         log_level: Which of gunicorn's own messages are shown.
+        token_file: The file of the tokens, or None.
+        tls: The files for TLS, or None for plain HTTP.
+        metrics_port: TCP port for metrics and probes alone, or None to have them at `port`.
+        trusted_proxies: Networks of the proxies whose word is taken on for whom they ask.
+        access_log: Whether each request is logged.
     """
 
     models: tuple[str, ...]
@@ -74,6 +95,11 @@ class ServeOptions:
     shadow: str | None = None
     no_auth: bool = False
     log_level: str = "error"
+    token_file: Path | None = None
+    tls: Tls | None = None
+    metrics_port: int | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    access_log: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,24 +135,63 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
+class Doors:
+    """Where a server is asked, and by whom.
+
+    Attributes:
+        url: Where, without a path, such as `http://127.0.0.1:8000`.
+        metrics_url: Where metrics and probes alone are answered, or None.
+        loopback: Whether only this machine can ask.
+        tokens: Names of the tokens, one of which has to be shown, or none.
+        tls: The files for TLS, or None for plain HTTP.
+        endpoints: Method and path of all that is answered at `url`.
+    """
+
+    url: str
+    metrics_url: str | None = None
+    loopback: bool = True
+    tokens: tuple[str, ...] = ()
+    tls: Tls | None = None
+    endpoints: tuple[str, ...] = ()
+
+    @property
+    def anyone(self) -> bool:
+        """Whether other machines can ask, and nobody asks who they are."""
+        return not (self.loopback or self.tokens or (self.tls and self.tls.client_ca))
+
+
+@dataclass(frozen=True)
 class Ready:
     """A server that answers.
 
     Attributes:
         models: The name in paths of each model served, and what is known of it.
-        url: Where, without a path, such as `http://127.0.0.1:8000`.
+        doors: Where it is asked, and by whom.
         workers: Number of worker processes.
         threads: Number of threads of each.
         queue: Requests that each takes before the next is refused.
         limits: The most that one request may ask for.
+        timeout: Seconds after which a request is given up.
+        cpus: The CPUs that were found.
+        quota: Whether a control group bounds them.
+        warnings: What else the user should know.
     """
 
     models: tuple[tuple[str, ModelFacts], ...]
-    url: str
+    doors: Doors
     workers: int
     threads: int
     queue: int
     limits: Limits
+    timeout: float
+    cpus: float
+    quota: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where it is asked, without a path."""
+        return self.doors.url
 
 
 def default_queue(call: float, parallel: int) -> int:

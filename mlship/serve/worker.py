@@ -11,11 +11,17 @@ import math
 import os
 import signal
 import time
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gasgi import ASGIWorker
 
-from mlship.serve.connection import Connection, Deadlines
+from mlship.serve.proxies import Proxies
+from mlship.serve.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, context_of
+
+if TYPE_CHECKING:
+    from mlship.serve.connection import Connection
+    from mlship.serve.exchange import Headers
 
 DRAIN_SECONDS = 1.0
 """How long a stopping worker still accepts connections: load balancers need a moment to look elsewhere."""
@@ -38,14 +44,17 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         largest_body: Bytes of a request's body.
         most_connections: How many may be open.
         connections: Those that are open.
+        safe_headers: The headers of every answer.
+        proxies: Whose word is taken on for whom they ask.
     """
 
     alive: bool
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.deadlines = Deadlines()
         self.connections: set[Connection] = set()
+        self.safe_headers: Headers = ()
+        self.proxies = Proxies()
         self.largest_body = 0
         self.most_connections = MOST_CONNECTIONS
         self._drain_until: float | None = None
@@ -58,6 +67,11 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Open the model; what fails is told to the parent, which decides what follows."""
         try:
+            plan = self.app.plan
+            # Read by each worker: gunicorn's own would go on without TLS where it fails.
+            self.tls = [
+                None if plan.tls is None else context_of(plan.tls, clients=clients) for clients in (True, False)
+            ]
             self.dispatch = self.app.open(self.replace)
             self.asgi = None
         except Exception as error:  # noqa: BLE001 - the parent raises it again
@@ -65,7 +79,17 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             if self.age > self.cfg.workers:  # a replacement: the next one is started as soon as this one ends
                 time.sleep(_PAUSE_SECONDS)
             raise SystemExit(0) from None  # another code would make gunicorn log what the parent says better
-        self.largest_body = self.app.plan.limits.body
+        from mlship.serve.connection import (
+            Connection,
+            Deadlines,
+        )  # here, as the parent must not load NumPy, which starts threads
+        from mlship.serve.desk import safe_headers
+
+        self._make_connection = Connection
+        self.deadlines = Deadlines()
+        self.largest_body = plan.limits.body
+        self.safe_headers = safe_headers(encrypted=plan.tls is not None)
+        self.proxies = plan.proxies
 
     def init_signals(self) -> None:
         """Take SIGINT as SIGTERM: Ctrl-C in a terminal reaches the workers too."""
@@ -95,16 +119,27 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             connection._keepalive = 0
 
     def replace(self) -> None:
-        """End in order, as a call hangs that no thread can be freed of; the parent starts another worker."""
-        self.log.error("A call of the model did not end in time: this worker is replaced.")
-        self._hung = True
-        self.retire()
+        """Have another worker take this one's place, as a call hangs that no thread can be freed of."""
+        if not self._hung:
+            self.log.error("A call of the model did not end in time: this worker is replaced.")
+            self._hung = True
+            self.app.report_hang()
 
     async def _serve(self) -> None:
-        context = self._get_ssl_context()
-        for listener in self.sockets:
+        from mlship.serve.access import MAIN, METRICS
+
+        for place, listener in enumerate(self.sockets):  # in the order of `bind`
+            metrics = place == 1
+            context = self.tls[metrics]  # who asks for metrics, as probes do, shows no certificate
             self.servers.append(
-                await self.loop.create_server(self._connection, sock=listener.sock, ssl=context, backlog=2048)
+                await self.loop.create_server(
+                    partial(self._connection, METRICS if metrics else MAIN),
+                    sock=listener.sock,
+                    ssl=context,
+                    backlog=2048,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                    ssl_shutdown_timeout=SHUTDOWN_SECONDS if context else None,
+                )
             )
         while self.alive and self.ppid == os.getppid():
             self.notify()
@@ -115,8 +150,9 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             await asyncio.sleep(_TICK_SECONDS if left is None else min(_TICK_SECONDS, left))
         await self._shutdown()
 
-    def _connection(self) -> Connection:
-        connection = Connection(self)
+    def _connection(self, listener: str) -> Connection:
+        connection = self._make_connection(self)
+        connection.listener = listener
         if self._drain_until is not None:
             connection._keepalive = 0
         return connection

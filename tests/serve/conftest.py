@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from mlship.cli import main
 from mlship.model.session import Session, SessionSpec, open_session
+from mlship.serve import host
 from mlship.serve.settings import Limits
 from tests.serve.models import city_model, foreign_model, sum_model
 from tests.serve.server import Server, application, serving
@@ -60,3 +63,22 @@ def server(city_path: Path) -> Iterator[Server]:
     """A server of the model of cities that takes bodies of up to 1 MiB."""
     with serving(city_path, "--workers", "2", "--threads", "4", "--max-body", "1MiB") as running:
         yield running
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command of mlship in this process, which has to end with exit code 2 and never serve; returns stderr."""
+    for name in [name for name in os.environ if name.startswith("MLSHIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def never(*_: object) -> None:
+        raise AssertionError("it was not refused")
+
+    monkeypatch.setattr(host, "preflight", never)
+
+    def call(*arguments: str | Path) -> str:
+        assert main.run([str(argument) for argument in arguments]) == 2
+        return capsys.readouterr().err
+
+    return call

@@ -58,15 +58,19 @@ class Server:
         assert line, self.stderr()
         self.ready = json.loads(line)
         self.port = int(self.ready["url"].rpartition(":")[2])
+        metrics = self.ready["metrics_url"]
+        self.metrics_port = int(metrics.rpartition(":")[2]) if metrics else 0
 
     def stderr(self) -> str:
         """Return what it has written to stderr."""
         return self._log.read_text(encoding="utf-8")
 
-    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = JSON) -> Answer:
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = JSON, *, port: int = 0
+    ) -> Answer:
         """Send one request on a connection of its own; a body that is not bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)) as connection:
             connection.request(method, path, data, dict(headers))
             return answer_of(connection)
 
@@ -120,9 +124,22 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(model: Path | str, *options: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run a server for the length of a `with` block and end it by its own process id."""
-    with running(command("serve", model, "--port", "0", "--json", *options), env=env) as server:
+def serving(
+    model: Path | str,
+    *options: str | Path,
+    env: Mapping[str, str] | None = None,
+    program: tuple[str, ...] = ("-m", "mlship"),
+) -> Iterator[Server]:
+    """Run a server for the length of a `with` block and end it by its own process id.
+
+    Args:
+        model: What it serves.
+        options: Further options.
+        env: Further variables of its environment.
+        program: What Python runs with these arguments.
+    """
+    arguments = [sys.executable, *program, "serve", str(model), "--port", "0", "--json", *map(str, options)]
+    with running(arguments, env=env) as server:
         yield server
 
 
@@ -158,10 +175,12 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return _run(command(*arguments))
 
 
-def run_code(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_code(
+    code: str, *arguments: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run Python code, which finds mlship, to its end."""
-    return _run([sys.executable, "-c", code, *map(str, arguments)])
+    return _run([sys.executable, "-c", code, *map(str, arguments)], env)
 
 
-def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+def _run(arguments: list[str], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, env=environment(env), capture_output=True, text=True, check=False, timeout=60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import socket
 from collections.abc import Callable
@@ -11,12 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlship.cli import main
 from mlship.cli.options import parse_size
-from mlship.errors import OutputFailed, UsageError
-from mlship.serve import host
-from mlship.serve.host import bind
-from mlship.serve.settings import ServeOptions, parse_count
+from mlship.serve.settings import parse_count
 from tests.serve.models import city_model
 from tests.serve.server import Server, run, run_code, serving
 
@@ -31,14 +26,54 @@ def test_readiness_object(server: Server) -> None:
     assert (ready["workers"], ready["threads"]) == (2, 4)
     assert ready["proven"] is True
     assert len(server.children()) == 2
+    assert "POST /predict" in ready["endpoints"]
+    assert ready["batching"]["cities"]["on"] is False
+    assert ready["cpus"] > 0
+    assert ready["auth"] == {"loopback": True, "tokens": [], "client_certificates": False, "anyone": False}
 
 
-def test_messages_name_the_model_and_the_proof(server: Server) -> None:
-    """The messages name model, version, the digest's beginning, the proof and the address."""
-    said = server.stderr()
-    assert f"Serving cities v1 (digest {server.ready['model']['digest'][:12]}), proven equal to its original." in said
-    assert f"{server.ready['url']}/predict" in said
-    assert "[INFO]" not in said
+def table(text: str) -> dict[str, str]:
+    """Return the rows of the table that a server printed."""
+    found: dict[str, str] = {}
+    last = ""
+    for line in text.splitlines():
+        if line.startswith("│"):
+            name, value = (cell.strip() for cell in line.strip("│").split("│"))
+            last = name or last
+            found[last] = f"{found[last]} {value}" if not name else value
+    return found
+
+
+def test_table_tells_what_is_served(server: Server) -> None:
+    """One table names model, version, digest, proof, address, endpoints, sizes, limits and who may ask."""
+    said = table(server.stderr())
+    ready = server.ready
+    assert said["Model"] == f"cities v1 (digest {ready['model']['digest'][:12]})"
+    assert said["Proof"] == "proven equal to its original"
+    assert said["Micro-batching"].startswith("off: a call takes 0.")
+    assert said["Address"] == ready["url"]
+    assert said["Endpoints"].split(", ")[:2] == ["POST /models/cities/predict", "POST /predict"]
+    assert {"GET /livez", "GET /readyz"} <= set(said["Endpoints"].split(", "))
+    assert said["Who may ask"] == "anyone, on this machine only"
+    assert said["CPUs"].startswith(f"{ready['cpus']:g}")
+    assert said["Workers"] == "2 x 4 threads"
+    assert said["Queue"] == f"{ready['queue']} requests of each worker; more are answered 503"
+    assert said["Limits"] == "a body of 1 MiB, 10,000 rows, 30 s a request"
+    assert f"{ready['url']}/predict answers. Ctrl-C stops it." in server.stderr()
+    assert "[INFO]" not in server.stderr()
+
+
+def test_several_models_in_the_table(city_path: Path, foreign_path: Path) -> None:
+    """With several models each has its rows, and the object of --json has all of them."""
+    with serving(city_path, f"other={foreign_path}", "--workers", "1", "--no-auth", "--host", "0.0.0.0") as server:  # noqa: S104
+        said = server.stderr()
+        assert "as cities" in said
+        assert "as other" in said
+        assert table(said)["Who may ask"] == "anyone who reaches this machine"
+        assert {"POST /models/cities/predict", "POST /models/other/predict"} <= set(server.ready["endpoints"])
+        assert "POST /predict" not in server.ready["endpoints"]
+        assert [model["served_as"] for model in server.ready["models"]] == ["cities", "other"]
+        assert server.ready["batching"].keys() == {"cities", "other"}
 
 
 def test_printed_curl_line_works(server: Server) -> None:
@@ -119,66 +154,6 @@ def test_taken_port(city_path: Path) -> None:
     assert "--port 0" in result.stderr
 
 
-def test_port_bound_first_by_another(city_path: Path) -> None:
-    """Two programs that bound the same port before either listened: the second one says that it is taken."""
-    first = bind(ServeOptions((str(city_path),), port=0))
-    with first:
-        second = bind(ServeOptions((str(city_path),), port=first.getsockname()[1]))
-        with second:
-            first.listen()
-            with pytest.raises(OSError, match="in use"):
-                second.listen()
-        with pytest.raises(OutputFailed) as refusal:
-            bind(ServeOptions((str(city_path),), port=first.getsockname()[1]))
-    assert refusal.value.code == "port_taken"
-
-
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a command of mlship in this process, which has to end with exit code 2 and never serve; returns stderr."""
-    for name in [name for name in os.environ if name.startswith("MLSHIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def never(*_: object) -> None:
-        raise AssertionError("it was not refused")
-
-    monkeypatch.setattr(host, "preflight", never)
-
-    def call(*arguments: str | Path) -> str:
-        assert main.run([str(argument) for argument in arguments]) == 2
-        return capsys.readouterr().err
-
-    return call
-
-
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - refused, and that is the test
-def test_beyond_loopback_needs_no_auth(city_path: Path, refused: Callable[..., str], address: str) -> None:
-    """An address that other machines reach is exit code 2 unless --no-auth says that it is meant."""
-    assert "--no-auth" in refused("serve", city_path, "--host", address, "--port", "0")
-
-
-def test_no_auth_opens_other_addresses(city_path: Path) -> None:
-    """With --no-auth every address of this machine may be bound."""
-    with bind(ServeOptions((str(city_path),), host="0.0.0.0", port=0, no_auth=True)) as listener:  # noqa: S104
-        assert listener.getsockname()[0] == "0.0.0.0"  # noqa: S104
-
-
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.2"])
-def test_loopback_names_need_nothing(city_path: Path, name: str) -> None:
-    """Every name and address of loopback is bound without --no-auth."""
-    with bind(ServeOptions((str(city_path),), host=name, port=0)) as listener:
-        assert listener.family == socket.AF_INET
-        assert listener.getsockname()[1] > 0
-
-
-@pytest.mark.parametrize(("name", "no_auth"), [("no.such.host.invalid", False), ("192.0.2.1", True), ("", False)])
-def test_impossible_hosts(city_path: Path, name: str, no_auth: bool) -> None:
-    """A host that is unknown, is not of this machine or is empty is a usage error."""
-    with pytest.raises(UsageError):
-        bind(ServeOptions((str(city_path),), host=name, port=0, no_auth=no_auth))
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -190,6 +165,9 @@ def test_impossible_hosts(city_path: Path, name: str, no_auth: bool) -> None:
         ("--max-body", "0"),
         ("--max-rows", "0"),
         ("--port", "70000"),
+        ("--port", "-1"),
+        ("--port", "tcp://10.0.0.1:8000"),
+        ("--metrics-port", "no"),
     ],
 )
 def test_bad_options(city_path: Path, refused: Callable[..., str], options: tuple[str, str]) -> None:
@@ -229,3 +207,52 @@ def test_what_is_missing_is_said(city_path: Path, absent: str, hint: str) -> Non
     assert result.returncode == 8
     assert f"'{absent}'" in result.stderr
     assert hint in result.stderr
+
+
+@pytest.mark.parametrize("value", ["tcp://10.0.0.1:8000", "udp://10.0.0.1:53", "SCTP://[fd00::1]:9"])
+def test_links_of_kubernetes_are_no_ports(city_path: Path, value: str) -> None:
+    """What Kubernetes sets for a Service named mlship-serve or mlship-serve-metrics is passed over, and told."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    injected = {"MLSHIP_SERVE_PORT": value, "MLSHIP_SERVE_METRICS_PORT": value, "AIP_HTTP_PORT": str(port)}
+    result = run_code(ASKED_PORTS, "serve", city_path, env=injected)
+    assert result.stdout.split() == [str(port), "None"]
+    assert result.stderr.count("passed over") == 2
+    assert f"warning: MLSHIP_SERVE_PORT is '{value}'" in result.stderr
+    assert f"warning: MLSHIP_SERVE_METRICS_PORT is '{value}'" in result.stderr
+
+
+ASKED_PORTS = """
+import sys
+from mlship.serve import host
+host.serve = lambda options, on_ready: print(options.port, options.metrics_port)
+from mlship.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "port"),
+    [
+        ((), {}, "8000"),
+        ((), {"AIP_HTTP_PORT": "8081"}, "8081"),
+        ((), {"AIP_HTTP_PORT": "8081", "MLSHIP_SERVE_PORT": "8082"}, "8082"),
+        (("--port", "8083"), {"AIP_HTTP_PORT": "8081", "MLSHIP_SERVE_PORT": "8082"}, "8083"),
+        (("--port", "8083"), {"MLSHIP_SERVE_PORT": "tcp://10.0.0.1:8000"}, "8083"),
+        ((), {"MLSHIP_SERVE_PORT": "tcp://10.0.0.1:8000"}, "8000"),
+        ((), {"PORT": "tcp://10.0.0.1:8000", "MLSHIP_SERVE_PORT_8000_TCP": "tcp://10.0.0.1:8000"}, "8000"),
+    ],
+)
+def test_port_of_the_environment(city_path: Path, options: tuple[str, ...], env: dict[str, str], port: str) -> None:
+    """The port is that of the command line, else of MLSHIP_SERVE_PORT, else of Vertex AI's variable, else 8000."""
+    result = run_code(ASKED_PORTS, "serve", city_path, *options, env=env)
+    assert result.stdout.split() == [port, "None"], result.stderr
+
+
+@pytest.mark.parametrize("variable", ["MLSHIP_SERVE_PORT", "MLSHIP_SERVE_METRICS_PORT", "AIP_HTTP_PORT"])
+@pytest.mark.parametrize("value", ["http://10.0.0.1", "8000x", "70000"])
+def test_bad_port_of_the_environment(city_path: Path, variable: str, value: str) -> None:
+    """Any other value of the environment that is no port is exit code 2."""
+    result = run_code(ASKED_PORTS, "serve", city_path, env={variable: value})
+    assert result.returncode == 2
+    assert value in result.stderr

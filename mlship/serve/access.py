@@ -1,0 +1,47 @@
+"""Who may ask what, and at which of the two ports: looked at ahead of everything else."""
+
+from __future__ import annotations
+
+from mlship.errors import MlshipError
+from mlship.serve.exchange import Environ, Exchange
+from mlship.serve.problems import RequestRefused, not_found
+from mlship.serve.tokens import OPEN_PATHS, Tokens
+
+LISTENER = "mlship.listener"
+"""In the environment of a request: at which port it came, `MAIN` or `METRICS`."""
+MAIN, METRICS = "main", "metrics"
+
+_OF_METRICS = frozenset(("/metrics", "/livez", "/readyz"))
+
+
+class Access:
+    """The gate of a server: see `serve.desk.Gate`.
+
+    Args:
+        tokens: One of which has to be shown, or None.
+        apart: Whether metrics have a port of their own.
+    """
+
+    def __init__(self, tokens: Tokens | None, *, apart: bool = False) -> None:
+        self._tokens = tokens
+        self._apart = apart
+
+    def __call__(self, environ: Environ) -> MlshipError | None:
+        """Return why a request is not answered, or None."""
+        path = environ["PATH_INFO"]
+        if environ.get(LISTENER) == METRICS:
+            return None if path in _OF_METRICS else not_found()
+        if path in OPEN_PATHS:
+            return None
+        if self._tokens is not None:
+            name = self._tokens.name_of(environ.get("HTTP_AUTHORIZATION", ""))
+            if name is None:
+                return RequestRefused(401, "unauthorized", _MESSAGE, {"WWW-Authenticate": "Bearer"})
+            exchange: Exchange = environ["mlship.exchange"]
+            exchange.client_name = name
+        if self._apart and path == "/metrics":
+            return not_found()
+        return None
+
+
+_MESSAGE = "This server wants a valid token, in the header 'Authorization: Bearer TOKEN'."
