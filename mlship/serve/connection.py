@@ -19,7 +19,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from mlship.serve import bridge
 from mlship.serve.access import LISTENER, MAIN, METRICS
 from mlship.serve.app import status_line, too_large
-from mlship.serve.exchange import Headers, Reply
+from mlship.serve.exchange import Environ, Headers, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols.native import refusal
 
@@ -159,14 +159,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             if len(body) > self.worker.largest_body:
                 await self._refuse_body(request, receiver)
                 return False
+        elif (refused := self.worker.dispatch.gate(self._environ(request, b"", sockname, peername))) is not None:
+            await self._refuse_body(request, receiver, refused)  # nothing is kept for who may not ask
+            return False
         else:
             body = await self._whole_body(request, receiver)
         if body is None:
             return False
-        environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
-        environ[LISTENER] = self.listener
-        if self.worker.proxies:
-            self.worker.proxies.apply(environ)
+        environ = self._environ(request, body, sockname, peername)
         if environ.get("HTTP_EXPECT", "100-continue").lower() != "100-continue":
             self._send_error_response(417, "")
             return False
@@ -175,6 +175,13 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         close = self._will_close(request, False)
         await self._send(request, reply, close)
         return not close
+
+    def _environ(self, request: Any, body: bytes, sockname: Any, peername: Any) -> Environ:
+        environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
+        environ[LISTENER] = self.listener
+        if self.worker.proxies:
+            self.worker.proxies.apply(environ)
+        return environ
 
     async def _whole_body(self, request: Any, receiver: Any) -> bytes | None:
         """The whole body; None when it was refused or broke off, and nothing is left to answer."""
@@ -202,9 +209,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
                 return b"".join(parts)
             self._by(max(0.0, begun + deadlines.body + size / deadlines.rate - time.monotonic()))
 
-    async def _refuse_body(self, request: Any, receiver: Any) -> None:
-        """Answer 413 at once, and take some of the rest: a client that still sends would see a reset instead."""
-        await self._send(request, whole(too_large(self.worker.largest_body), self.worker.safe_headers), close=True)
+    async def _refuse_body(self, request: Any, receiver: Any, refused: RequestRefused | None = None) -> None:
+        """Answer at once, and take some of the rest: a client that still sends would see a reset instead."""
+        told = refused or too_large(self.worker.largest_body)
+        await self._send(request, whole(told, self.worker.safe_headers), close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
         while left > 0 and not receiver._body_finished:

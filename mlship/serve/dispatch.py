@@ -97,6 +97,12 @@ class Dispatch:
         """Count a request that is over."""
         self.pending -= 1
 
+    def gate(self, environ: Environ) -> RequestRefused | None:
+        """Return why a request is not answered, whatever its body may be, or None."""
+        self._desk.open(environ)
+        refused = self._desk.gate(environ)
+        return refused if isinstance(refused, RequestRefused) else None
+
     async def answer(self, environ: Environ, body: bytes, *, refused: bool = False) -> Reply:
         """Answer a request, its headers whole.
 
