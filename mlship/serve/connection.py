@@ -176,7 +176,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     async def _refuse_body(self, request: Any, receiver: Any) -> None:
         """Answer 413 at once, and take some of the rest: a client that still sends would see a reset, not the answer."""
-        await self._send(request, whole(too_large(self.worker.largest_body)), close=True)
+        reply = self._noted(whole(too_large(self.worker.largest_body)))
+        await self._send(request, reply, close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
         while left > 0 and not receiver._body_finished:
@@ -207,8 +208,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
         """Answer what never reached the application, in the form of all our errors."""
         code, text = _CODES.get(status, _CODES[400])
-        reply = whole(RequestRefused(status, code, text))
+        reply = self._noted(whole(RequestRefused(status, code, text)))
         self._safe_write(_head(reply, close=True) + reply.body)
+
+    def _noted(self, reply: Reply) -> Reply:
+        """Have an answer counted and logged that the application does not see."""
+        peer = self.transport.get_extra_info("peername")
+        self.worker.dispatch.note(reply, str(peer[0]) if peer else "")
+        return reply
 
 
 def whole(refused: RequestRefused) -> Reply:

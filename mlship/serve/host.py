@@ -101,10 +101,25 @@ def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tu
         folder=folder,
         log_level=options.log_level,
         watch=options.watch,
+        access_log=options.access_log,
+        log_predictions=options.log_predictions and _record_folder(options.log_predictions),
         on_ready=lambda: None,
     )
     facts = tuple((model.name, model.facts) for model in models)
     return plan, Ready(facts, _url(listener), plan.workers, plan.threads, plan.queue, options.limits)
+
+
+def _record_folder(folder: Path) -> Path:
+    """Make the folder for predictions, before anything is served that could not be recorded."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder.resolve()
+    except OSError as error:
+        raise OutputFailed(
+            f"Predictions cannot be recorded in '{folder}': {error.strerror or error}.",
+            hint="Name a folder that can be written: --log-predictions DIR",
+        ) from error
 
 
 def _run(application: ServeApplication) -> None:

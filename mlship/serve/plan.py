@@ -45,6 +45,8 @@ class Plan:
         folder: A folder of this server alone, for what its processes tell one another.
         log_level: Which of gunicorn's own messages are shown.
         watch: Whether a model that is replaced is taken over without being told.
+        access_log: Whether each answer is logged.
+        log_predictions: The folder for a record of all predictions, or None.
         on_ready: Called in the parent once all workers answer.
     """
 
@@ -61,4 +63,6 @@ class Plan:
     folder: Path
     log_level: str
     watch: bool
+    access_log: bool
+    log_predictions: Path | None
     on_ready: Callable[[], None]

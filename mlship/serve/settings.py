@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mlship.errors import UsageError
@@ -59,6 +60,8 @@ class ServeOptions:
         shadow: Path or URI of a model that is asked besides, or None.
         no_auth: Whether the user agreed to answer other machines without asking who they are.
         log_level: Which of gunicorn's own messages are shown.
+        access_log: Whether each answer is logged.
+        log_predictions: The folder for a record of all predictions, or None.
     """
 
     models: tuple[str, ...]
@@ -74,6 +77,8 @@ class ServeOptions:
     shadow: str | None = None
     no_auth: bool = False
     log_level: str = "error"
+    access_log: bool = True
+    log_predictions: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pandas": ("export",),
     "pickle": ("export",),
     "polars": ("tables",),
+    "prometheus_client": ("monitor",),
     "pyarrow": ("tables",),
     "rich": ("cli/console.py",),
     "sklearn": ("export",),
