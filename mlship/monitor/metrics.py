@@ -11,13 +11,13 @@ import contextlib
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, generate_latest, values
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from mlship.monitor.slots import Slot, is_taken
@@ -106,7 +106,8 @@ class Metrics:
         self.lock = threading.Lock()
         for file in folder.glob(f"gauge_live*_{self.slot}.db"):
             file.unlink(missing_ok=True)  # the predecessor's state; what it counted is counted on
-        self._value_class: Any = values.MultiProcessValue(process_identifier=lambda: str(self.slot))
+        make_values: Any = values.MultiProcessValue  # the library has no types here
+        self._value_class = make_values(process_identifier=lambda: str(self.slot))
         self._families: dict[str, Any] = {}
         self._counted: list[Count | Spread] = []
 
@@ -185,7 +186,7 @@ def exposed(folder: Path, further: Iterable[Metric] = ()) -> bytes:
         further: More that is told.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_All(folder, list(further)))  # type: ignore[arg-type]  # all it needs is `collect`
+    registry.register(_All(folder, list(further)))
     return generate_latest(registry)
 
 
@@ -196,7 +197,8 @@ class _All:
 
     def collect(self) -> Iterator[Metric]:
         files = [str(file) for file in sorted(self._folder.glob("*.db")) if _counts(file)]
-        yield from MultiProcessCollector.merge(files)
+        merge: Any = MultiProcessCollector.merge
+        yield from merge(files)
         yield from self._further
 
 
@@ -204,3 +206,18 @@ def _counts(file: Path) -> bool:
     """Whether a file counts: the state of a process that ended does not."""
     kind, _, number = file.stem.rpartition("_")
     return not kind.startswith("gauge_live") or is_taken(file.parent, int(number))
+
+
+def counter(name: str, told: str, label: str, numbers: Mapping[str, float]) -> Metric:
+    """Return a counter that is kept elsewhere.
+
+    Args:
+        name: Its name, without `_total`.
+        told: What it counts.
+        label: Name of its label.
+        numbers: The number for each value of the label.
+    """
+    family = CounterMetricFamily(name, told, labels=[label])
+    for value, number in numbers.items():
+        family.add_metric([value], number)
+    return family

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from mlship.errors import ModelRefused
 from mlship.model.session import SessionSpec, open_session
+from mlship.monitor.metrics import Metrics
 from mlship.serve import reload
+from mlship.serve.access_log import AccessLog
 from mlship.serve.app import App
+from mlship.serve.audit import Audit
 from mlship.serve.desk import Desk
 from mlship.serve.dispatch import Dispatch, Room
+from mlship.serve.drift import DriftWatch
+from mlship.serve.exchange import Exchange
 from mlship.serve.health import Health
+from mlship.serve.observe import MetricsView, Observe, metrics_folder
 from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits
 from mlship.serve.table import endpoints_of
+from mlship.serve.watchers import Watcher
 
 
 def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], None]) -> Dispatch:
@@ -30,10 +38,29 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
     """
     models = {model.name: _served(model, plan.limits) for model in plan.models}
     desk = Desk(endpoints_of(models))
+    metrics = Metrics(metrics_folder(plan.folder))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
-    app = App(desk, models, health, {})
+    app = App(desk, models, health, {"/metrics": MetricsView(metrics, plan.folder)})
     room = Room(plan.threads, plan.parallel, plan.queue, plan.timeout, plan.batch_wait)
-    return Dispatch(app, desk, models, room, on_hang)
+    dispatch = Dispatch(app, desk, models, room, on_hang)
+    watchers = _watchers(plan, metrics, models, dispatch)
+    desk.observers = dispatch.watchers = watchers
+    return dispatch
+
+
+class _Observing(Watcher, Protocol):
+    def __call__(self, exchange: Exchange) -> None: ...
+
+
+def _watchers(plan: Plan, metrics: Metrics, models: Mapping[str, Served], dispatch: Dispatch) -> tuple[_Observing, ...]:
+    """Who is told of exchanges; metrics come last, so that they write what the others counted at the end."""
+    found: list[_Observing] = []
+    if plan.access_log:
+        found.append(AccessLog(metrics))
+    if plan.log_predictions is not None:
+        found.append(Audit(plan.log_predictions, metrics))
+    found.append(DriftWatch(metrics, models, plan.folder / "drift", dispatch.pool.submit))
+    return (*found, Observe(metrics, models))
 
 
 def _served(model: ModelPlan, limits: Limits) -> Served:
