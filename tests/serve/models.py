@@ -89,7 +89,7 @@ def city_model(golden_shift: float = 0.0, version: str = "v1") -> bytes:
     return signed(city_graph(), Card("cities", version, {}, signature), golden, golden_shift)
 
 
-def sum_model(names: tuple[str, ...], dtype: Any = "float64") -> bytes:
+def sum_model(names: tuple[str, ...], dtype: Any = "float64", baseline: dict[str, Any] | None = None) -> bytes:
     """Return a signed model named `sum` that adds up columns of these names."""
     nodes = [helper.make_node("ReduceSum", ["x", "axis"], ["sum"], keepdims=1)]
     graph = _model(
@@ -103,7 +103,7 @@ def sum_model(names: tuple[str, ...], dtype: Any = "float64") -> bytes:
         tensors=(Tensor("x", "float64"),),
         outputs=(Output("prediction", "float64", "value", "sum"),),
     )
-    return sign(graph, Card("sum", "v1", {}, signature))
+    return sign(graph, Card("sum", "v1", {}, signature, baseline=baseline))
 
 
 def foreign_model() -> bytes:

@@ -122,7 +122,13 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 @contextlib.contextmanager
 def serving(model: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Run a server for the length of a `with` block and end it by its own process id."""
-    arguments = command("serve", model, "--port", "0", "--json", *options)
+    with running(command("serve", model, "--port", "0", "--json", *options), env) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running(arguments: list[str], env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run a command that serves and tells where as JSON, and end it by its own process id."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "stderr"
         with (
