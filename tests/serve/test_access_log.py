@@ -86,7 +86,7 @@ def test_traceparent_is_taken_when_valid(parent: str, trace: str) -> None:
 def test_hostile_requests_stay_one_line(server: Server) -> None:
     """Line ends, terminal codes and quotes in a path, an id or a method break no line and reach no terminal."""
     before = len(_lines(server))
-    server.raw(b"GET /a\x9b31m\"},{%0d%0a\xc3\xa9?secret=1 HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\x1b[31m\"b\r\n\r\n")
+    server.raw(b'GET /a\x9b31m"},{%0d%0a\xc3\xa9?secret=1 HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\x1b[31m"b\r\n\r\n')
     server.raw(b"GET /" + b"long" * 500 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     server.raw(b"G@T / HTTP/9\r\n\r\n")
     answer = server.ask("GET", "/end")

@@ -92,9 +92,7 @@ class _Recorded:
 
 
 @contextmanager
-def _recorded(
-    session: Session, tmp_path: Path, largest: int = 1 << 20, oldest: float = 3600.0
-) -> Iterator[_Recorded]:
+def _recorded(session: Session, tmp_path: Path, largest: int = 1 << 20, oldest: float = 3600.0) -> Iterator[_Recorded]:
     metrics = Metrics(tmp_path / "metrics")
     (tmp_path / "record").mkdir()
     recorded = _Recorded(session, tmp_path / "record", metrics, largest, oldest)
@@ -169,7 +167,5 @@ def test_a_folder_that_cannot_be_written_stops_the_start(city_path: Path, tmp_pa
     """A record that could not be kept is told before anything is served."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputFailed, match="Predictions cannot be recorded") as caught:
-        serve(
-            ServeOptions((str(city_path),), port=0, log_predictions=tmp_path / "file" / "record"), lambda ready: None
-        )
+        serve(ServeOptions((str(city_path),), port=0, log_predictions=tmp_path / "file" / "record"), lambda ready: None)
     assert "--log-predictions DIR" in (caught.value.hint or "")
