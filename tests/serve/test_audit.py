@@ -167,5 +167,5 @@ def test_a_folder_that_cannot_be_written_stops_the_start(city_path: Path, tmp_pa
     """A record that could not be kept is told before anything is served."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputFailed, match="Predictions cannot be recorded") as caught:
-        serve(ServeOptions((str(city_path),), port=0, log_predictions=tmp_path / "file" / "record"), lambda ready: None)
+        serve(ServeOptions((str(city_path),), port=0, log_predictions=tmp_path / "file" / "record"), print)
     assert "--log-predictions DIR" in (caught.value.hint or "")

@@ -32,6 +32,10 @@ def _ask(server: Server, times: int) -> None:
         assert server.ask("POST", "/predict", GOOD).status == 200
 
 
+def _until_started(server: Server, workers: int) -> None:
+    scraped_until(server, lambda found: found["mlship_workers_started_total"] == workers)
+
+
 def _models(found: Samples) -> list[str]:
     return [match[1] for name in found if (match := re.fullmatch(r"mlship_model_info\{.*version=(.*)\}", name))]
 
@@ -69,7 +73,7 @@ def test_ten_replacements_leave_no_files(city_path: Path, tmp_path: Path) -> Non
         before = sorted(str(file) for file in folder.rglob("*"))
         for killed in range(10):
             os.kill(server.children()[0], signal.SIGKILL)
-            scraped_until(server, lambda found, started=killed + 2: found["mlship_workers_started_total"] == started)
+            _until_started(server, killed + 2)
         _ask(server, 1)
         assert scrape(server)[ANSWERED] == 2
         assert sorted(str(file) for file in folder.rglob("*")) == before
