@@ -203,8 +203,13 @@ class _All:
 
 
 def _counts(file: Path) -> bool:
-    """Whether a file counts: the state of a process that ended does not."""
+    """Whether a file counts: the state of a process that ended does not, nor a file that is being made."""
     kind, _, number = file.stem.rpartition("_")
+    try:
+        if not file.stat().st_size:
+            return False
+    except FileNotFoundError:  # a successor begins its state anew
+        return False
     return not kind.startswith("gauge_live") or is_taken(file.parent, int(number))
 
 

@@ -22,6 +22,7 @@ from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits
 from mlship.serve.table import endpoints_of
+from mlship.serve.tracing import is_asked_for, tracing
 from mlship.serve.watchers import Watcher
 
 
@@ -60,6 +61,8 @@ def _watchers(plan: Plan, metrics: Metrics, models: Mapping[str, Served], dispat
     if plan.log_predictions is not None:
         found.append(Audit(plan.log_predictions, metrics))
     found.append(DriftWatch(metrics, models, plan.folder / "drift", dispatch.pool.submit))
+    if is_asked_for() and (traces := tracing(warns=metrics.slot.number == 0)) is not None:
+        found.append(traces)
     return (*found, Observe(metrics, models))
 
 
