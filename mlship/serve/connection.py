@@ -19,7 +19,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from mlship.serve import bridge
 from mlship.serve.app import status_line, too_large
 from mlship.serve.desk import SAFE_HEADERS
-from mlship.serve.exchange import Reply
+from mlship.serve.exchange import Environ, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols.native import refusal
 
@@ -176,7 +176,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     async def _refuse_body(self, request: Any, receiver: Any) -> None:
         """Answer 413 at once, and take some of the rest: a client that still sends would see a reset, not the answer."""
-        reply = self._noted(whole(too_large(self.worker.largest_body)))
+        reply = self._noted(whole(too_large(self.worker.largest_body)), request)
         await self._send(request, reply, close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
@@ -211,10 +211,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         reply = self._noted(whole(RequestRefused(status, code, text)))
         self._safe_write(_head(reply, close=True) + reply.body)
 
-    def _noted(self, reply: Reply) -> Reply:
+    def _noted(self, reply: Reply, request: Any = None) -> Reply:
         """Have an answer counted and logged that the application does not see."""
         peer = self.transport.get_extra_info("peername")
-        self.worker.dispatch.note(reply, str(peer[0]) if peer else "")
+        environ: Environ = {"REMOTE_ADDR": str(peer[0]) if peer else ""}
+        if request is not None:
+            environ["REQUEST_METHOD"] = request.method
+            environ["PATH_INFO"] = request.path.encode().decode("latin-1")
+        self.worker.dispatch.note(reply, environ)
         return reply
 
 

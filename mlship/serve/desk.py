@@ -126,9 +126,9 @@ class Desk:
             *reply.headers,
         )
 
-    def note(self, reply: Reply, client: str) -> None:
-        """Take note of an answer to what did not become a request."""
-        exchange = Exchange({"REMOTE_ADDR": client}, "", None)
+    def note(self, reply: Reply, environ: Environ) -> None:
+        """Take note of an answer to what did not become a request, of which little may be known."""
+        exchange = Exchange(environ, "", None)
         exchange.status, exchange.code, exchange.size = reply.status, reply.code, len(reply.body)
         self.observe(exchange)
 

@@ -147,9 +147,9 @@ class Dispatch:
     async def _on_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
 
-    def note(self, reply: Reply, client: str) -> None:
-        """Take note of an answer to what did not become a request."""
-        self._desk.note(reply, client)
+    def note(self, reply: Reply, environ: Environ) -> None:
+        """Take note of an answer to what did not become a request, of which little may be known."""
+        self._desk.note(reply, environ)
 
     def tick(self, connections: int) -> None:
         """Tell the watchers how things are.

@@ -99,6 +99,18 @@ def test_hostile_requests_stay_one_line(server: Server) -> None:
     assert "secret" not in text
 
 
+def test_refusals_of_connections_have_their_lines(server: Server) -> None:
+    """A body that is refused before it came, and what is no HTTP at all, are logged with what is known of them."""
+    server.ask("POST", "/predict", b" " * (2 << 20))
+    server.raw(b"NOT HTTP\r\n\r\n")
+    answer = server.ask("GET", "/livez")
+    _line(server, answer.headers["x-request-id"])
+    time.sleep(0.6)
+    told = [(line.get("method"), line.get("path"), line["code"]) for line in _lines(server) if "request_id" not in line]
+    assert ("POST", "/predict", "body_too_large") in told
+    assert (None, None, "bad_request") in told
+
+
 def test_no_value_is_logged(server: Server) -> None:
     """Neither values of rows, good or refused, nor a token, nor the query get into the log."""
     headers = {**JSON, "Authorization": "Bearer tok-731", "Cookie": "c-731"}
