@@ -64,6 +64,22 @@ Watch = Annotated[
     bool,
     typer.Option("--watch", help="Take over a model file that is replaced, as SIGHUP does.", rich_help_panel=_RUN),
 ]
+Shadow = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OTHER",
+        help="Ask another model the same, off the way of requests; /metrics tells how its answers differ.",
+        rich_help_panel=_RUN,
+    ),
+]
+LogPredictions = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Record who asked when, the sha256 of each request and all outputs, in files of this folder.",
+        rich_help_panel=_RUN,
+    ),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(

@@ -212,7 +212,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     async def _refuse_body(self, request: Any, receiver: Any, refused: RequestRefused | None = None) -> None:
         """Answer at once, and take some of the rest: a client that still sends would see a reset instead."""
         told = refused or too_large(self.worker.largest_body)
-        await self._send(request, whole(told, self.worker.safe_headers), close=True)
+        await self._send(request, self._noted(whole(told, self.worker.safe_headers), request), close=True)
         left = _MOST_DISCARDED
         self._by(self.worker.deadlines.body)
         while left > 0 and not receiver._body_finished:
@@ -242,8 +242,18 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
         """Answer what never reached the application, in the form of all our errors."""
         code, text = _CODES.get(status, _CODES[400])
-        reply = whole(RequestRefused(status, code, text), self.worker.safe_headers)
+        reply = self._noted(whole(RequestRefused(status, code, text), self.worker.safe_headers))
         self._safe_write(_head(reply, close=True) + reply.body)
+
+    def _noted(self, reply: Reply, request: Any = None) -> Reply:
+        """Have an answer counted and logged that the application does not see."""
+        peer = self.transport.get_extra_info("peername")
+        environ: Environ = {"REMOTE_ADDR": str(peer[0]) if peer else ""}
+        if request is not None:
+            environ["REQUEST_METHOD"] = request.method
+            environ["PATH_INFO"] = request.path.encode().decode("latin-1")
+        self.worker.dispatch.note(reply, environ)
+        return reply
 
 
 def whole(refused: RequestRefused, safe: Headers) -> Reply:

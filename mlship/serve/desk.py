@@ -26,6 +26,7 @@ Observer = Callable[[Exchange], None]
 """Takes note of an exchange that has ended; it must not fail, nor take long."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TRACE = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 SAFE_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
     ("Cache-Control", "no-store"),
@@ -64,9 +65,11 @@ class Desk:
     def open(self, environ: Environ) -> Exchange:
         """Begin an exchange."""
         given = environ.get("HTTP_X_REQUEST_ID")
-        request_id = given if given and _REQUEST_ID.fullmatch(given) else token_hex(8)
+        trace = trace_of(environ["HTTP_TRACEPARENT"]) if "HTTP_TRACEPARENT" in environ else ""
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else trace or token_hex(8)
         endpoint = self.endpoints.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
         exchange = Exchange(environ, request_id, endpoint)
+        exchange.trace = trace
         environ["mlship.exchange"] = exchange
         return exchange
 
@@ -80,6 +83,7 @@ class Desk:
             start = time.perf_counter()
             outputs = endpoint.served.score(call.feed)
             exchange.score = time.perf_counter() - start
+            exchange.together = call.feed.rows
             return self.write(exchange, call, outputs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self.refuse(exchange, error)
@@ -136,6 +140,12 @@ class Desk:
             *reply.headers,
         )
 
+    def note(self, reply: Reply, environ: Environ) -> None:
+        """Take note of an answer to what did not become a request, of which little may be known."""
+        exchange = Exchange(environ, "", None)
+        exchange.status, exchange.code, exchange.size = reply.status, reply.code, len(reply.body)
+        self.observe(exchange)
+
     def observe(self, exchange: Exchange) -> None:
         """Tell the observers that an exchange has ended."""
         for observer in self.observers:
@@ -149,6 +159,14 @@ def safe_headers(*, encrypted: bool) -> Headers:
         encrypted: Whether clients speak TLS, and should speak nothing else from then on.
     """
     return (*SAFE_HEADERS, _HSTS) if encrypted else SAFE_HEADERS
+
+
+def trace_of(parent: str) -> str:
+    """Return the trace id of a `traceparent` header, empty when it is not what W3C Trace Context says."""
+    found = _TRACE.fullmatch(parent)
+    if found is None or (found[1] == "00" and found[3]):  # version 00 has four fields; later ones may have more
+        return ""
+    return found[2]
 
 
 def _where(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from mlship.serve.desk import Desk
 from mlship.serve.exchange import Environ, Exchange, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.served import Served
+from mlship.serve.watchers import Load, Watcher
 
 LARGEST_INLINE = 64 << 10
 """Bytes of a body that is parsed on the loop itself."""
@@ -75,6 +76,8 @@ class Dispatch:
         }
         self.pending = 0
         """Requests that have come and are not answered."""
+        self.watchers: Sequence[Watcher] = ()
+        """Who is told some times a second how things are, and of the end."""
 
     def _where(self, served: Served) -> Executor:
         """Where a model is asked: what is put together and soon done costs least at the end of a turn of the loop."""
@@ -142,7 +145,7 @@ class Dispatch:
             until = _until(exchange, call.seconds, self._room.timeout)
             future = self._batchers[id(endpoint.served)].submit(call.feed, until)
             scored = await self._in_time(future, until)
-            exchange.queue, exchange.score = scored.queue, scored.score
+            exchange.queue, exchange.score, exchange.together = scored.queue, scored.score, scored.together
             if call.feed.rows <= _ROWS_INLINE:
                 return self._desk.write(exchange, call, scored.outputs)
             written: Reply = await self._on_thread(self._desk.write, exchange, call, scored.outputs)
@@ -167,9 +170,25 @@ class Dispatch:
     async def _on_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
 
+    def note(self, reply: Reply, environ: Environ) -> None:
+        """Take note of an answer to what did not become a request, of which little may be known."""
+        self._desk.note(reply, environ)
+
+    def tick(self, connections: int) -> None:
+        """Tell the watchers how things are.
+
+        Args:
+            connections: Those that are open.
+        """
+        load = Load(self.pending, self.waiting, connections)
+        for watcher in self.watchers:
+            watcher.tick(load)
+
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and the watchers write what they have."""
         self.pool.shutdown(wait=False, cancel_futures=True)
+        for watcher in self.watchers:
+            watcher.close()
 
 
 class _AtTurnsEnd(Executor):

@@ -115,6 +115,8 @@ class Exchange:
         status: The HTTP status of the answer.
         code: The code of the error that the answer tells, empty for none.
         size: Bytes of the answer's body.
+        trace: The trace that it is a part of, 32 hexadecimal digits, or empty.
+        together: Rows of the call that it was scored in, its own and others'.
         started: When it began, by `time.perf_counter`.
         client_name: Name of the token that was shown, empty for none.
         parse, queue, score, write: Seconds that each stage took, 0 for one that was not reached.
@@ -122,7 +124,7 @@ class Exchange:
 
     __slots__ = (
         "call", "client_name", "code", "endpoint", "environ", "outputs", "parse", "queue", "request_id", "score",
-        "size", "started", "status", "write",
+        "size", "started", "status", "together", "trace", "write",
     )  # fmt: skip
 
     def __init__(self, environ: Environ, request_id: str, endpoint: Endpoint | None) -> None:
@@ -135,5 +137,7 @@ class Exchange:
         self.code = ""
         self.size = 0
         self.client_name = ""
+        self.trace = ""
+        self.together = 0
         self.started = time.perf_counter()
         self.parse = self.queue = self.score = self.write = 0.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlship import extras
-from mlship.errors import MlshipError, UsageError
+from mlship.errors import MlshipError, OutputFailed, UsageError
 from mlship.quota import available_cpus, cgroup_quota, default_workers
 from mlship.serve import offered, tls
 from mlship.serve.listening import bind, is_loopback, listen, url_of
@@ -143,12 +143,13 @@ def _planned(
         folder=folder,
         log_level=options.log_level,
         watch=options.watch,
+        access_log=options.access_log,
+        log_predictions=options.log_predictions and _record_folder(options.log_predictions),
         on_ready=lambda: None,
         tokens=tokens,
         tls=options.tls,
         proxies=proxies,
         metrics_listener=listeners[1].fileno() if len(listeners) > 1 else None,
-        access_log=options.access_log,
     )
     return plan, _ready(plan, listeners, cpus)
 
@@ -183,6 +184,19 @@ def _shadow(source: str, models: tuple[ModelPlan, ...]) -> ModelPlan:
             hint="Serve one model with --shadow, or none of them with it.",
         )
     return preflight("shadow", source, models[0].facts.signature)
+
+
+def _record_folder(folder: Path) -> Path:
+    """Make the folder for predictions, before anything is served that could not be recorded."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder.resolve()
+    except OSError as error:
+        raise OutputFailed(
+            f"Predictions cannot be recorded in '{folder}': {error.strerror or error}.",
+            hint="Name a folder that can be written: --log-predictions DIR",
+        ) from error
 
 
 def _run(application: ServeApplication) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from mlship.errors import ModelRefused
 from mlship.model.session import SessionSpec, open_session
+from mlship.monitor.metrics import Metrics
 from mlship.serve import offered, reload
 from mlship.serve.access import Access
+from mlship.serve.access_log import AccessLog
 from mlship.serve.app import App
+from mlship.serve.audit import Audit
 from mlship.serve.desk import Desk, safe_headers
 from mlship.serve.dispatch import Dispatch, Room
+from mlship.serve.drift import DriftWatch
+from mlship.serve.exchange import Exchange
 from mlship.serve.health import Health
+from mlship.serve.observe import MetricsView, Observe, metrics_folder
 from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits
+from mlship.serve.shadow import Shadow
 from mlship.serve.table import endpoints_of
+from mlship.serve.tracing import is_asked_for, tracing
+from mlship.serve.watchers import Watcher
 
 
 def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], None]) -> Dispatch:
@@ -32,11 +42,36 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
     models = {model.name: _served(model, plan.limits) for model in plan.models}
     access = Access(plan.tokens, apart=plan.metrics_listener is not None)
     desk = Desk(endpoints_of(models), access, safe=safe_headers(encrypted=plan.tls is not None))
+    metrics = Metrics(metrics_folder(plan.folder))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
-    app = App(desk, models, health, {})
+    app = App(desk, models, health, {"/metrics": MetricsView(metrics, plan.folder)})
     offered.tell(plan.folder, app)
     room = Room(plan.threads, plan.parallel, plan.queue, plan.timeout, plan.batch_wait)
-    return Dispatch(app, desk, models, room, on_hang)
+    dispatch = Dispatch(app, desk, models, room, on_hang)
+    watchers = _watchers(plan, metrics, models, dispatch)
+    desk.observers = dispatch.watchers = watchers
+    return dispatch
+
+
+class _Observing(Watcher, Protocol):
+    def __call__(self, exchange: Exchange) -> None: ...
+
+
+def _watchers(plan: Plan, metrics: Metrics, models: Mapping[str, Served], dispatch: Dispatch) -> tuple[_Observing, ...]:
+    """Who is told of exchanges; metrics come last, so that they write what the others counted at the end."""
+    found: list[_Observing] = []
+    if plan.access_log:
+        found.append(AccessLog(metrics))
+    if plan.log_predictions is not None:
+        found.append(Audit(plan.log_predictions, metrics))
+    found.append(DriftWatch(metrics, models, plan.folder / "drift", dispatch.pool.submit))
+    if plan.shadow is not None:
+        (served,) = models.values()
+        other = _served(plan.shadow, plan.limits).session
+        found.append(Shadow(metrics, served, other, dispatch.pool.submit))
+    if is_asked_for() and (traces := tracing(warns=metrics.slot.number == 0)) is not None:
+        found.append(traces)
+    return (*found, Observe(metrics, models))
 
 
 def _served(model: ModelPlan, limits: Limits) -> Served:

@@ -47,12 +47,13 @@ class Plan:
         folder: A folder of this server alone, for what its processes tell one another.
         log_level: Which of gunicorn's own messages are shown.
         watch: Whether a model that is replaced is taken over without being told.
+        access_log: Whether each answer is logged.
+        log_predictions: The folder for a record of all predictions, or None.
         on_ready: Called in the parent once all workers answer.
         tokens: What clients have to show, or None.
         tls: What is shown to clients, and demanded of them, or None for plain HTTP.
         proxies: Whose word is taken on for whom they ask.
         metrics_listener: File descriptor of a listening socket for metrics and probes alone, or None.
-        access_log: Whether each request is logged.
     """
 
     models: tuple[ModelPlan, ...]
@@ -68,9 +69,10 @@ class Plan:
     folder: Path
     log_level: str
     watch: bool
+    access_log: bool
+    log_predictions: Path | None
     on_ready: Callable[[], None]
     tokens: Tokens | None = None
     tls: Tls | None = None
     proxies: Proxies = field(default_factory=Proxies)
     metrics_listener: int | None = None
-    access_log: bool = True

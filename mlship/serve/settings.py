@@ -79,7 +79,8 @@ class ServeOptions:
         tls: The files for TLS, or None for plain HTTP.
         metrics_port: TCP port for metrics and probes alone, or None to have them at `port`.
         trusted_proxies: Networks of the proxies whose word is taken on for whom they ask.
-        access_log: Whether each request is logged.
+        access_log: Whether each answer is logged.
+        log_predictions: The folder for a record of all predictions, or None.
     """
 
     models: tuple[str, ...]
@@ -100,6 +101,7 @@ class ServeOptions:
     metrics_port: int | None = None
     trusted_proxies: tuple[str, ...] = ()
     access_log: bool = True
+    log_predictions: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from mlship.model.feed import Feed, columns_of, joined
 from mlship.model.session import Session
 from mlship.model.values.codes import Array
+from mlship.monitor.bins import as_numbers
 from mlship.monitor.comparison import Comparison
 from mlship.monitor.contract import Seen
 from mlship.monitor.metrics import Metrics
@@ -116,7 +117,7 @@ class Shadow:
         self._count("changed_rows", counted["flipped"])
         for name, count in self._sums.items():
             if name in other and other[name].dtype.kind == outputs[name].dtype.kind == "f":
-                self._tell(name, np.abs(outputs[name] - other[name]), count)
+                self._tell(name, np.abs(as_numbers(outputs[name]) - as_numbers(other[name])), count)
 
     def _tell(self, name: str, apart: Any, count: Any) -> None:
         known = apart[np.isfinite(apart)]

@@ -143,6 +143,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             )
         while self.alive and self.ppid == os.getppid():
             self.notify()
+            self.dispatch.tick(len(self.connections))
             left = None if self._drain_until is None else self._drain_until - time.monotonic()
             if left is not None and left <= 0:
                 self.alive = False

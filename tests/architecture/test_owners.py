@@ -20,9 +20,11 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "obstore": ("objects.py",),
     "onnx": ("export", "model"),  # model reads the shapes of unsigned graphs with it
     "onnxruntime": ("export", "model"),  # export tries out what it has just made
+    "opentelemetry": ("serve",),
     "pandas": ("export",),
     "pickle": ("export",),
     "polars": ("tables",),
+    "prometheus_client": ("monitor",),
     "pyarrow": ("tables",),
     "rich": ("cli/console.py",),
     "sklearn": ("export",),

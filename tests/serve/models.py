@@ -89,9 +89,9 @@ def city_model(golden_shift: float = 0.0, version: str = "v1") -> bytes:
     return signed(city_graph(), Card("cities", version, {}, signature), golden, golden_shift)
 
 
-def sum_model(names: tuple[str, ...], dtype: Any = "float64") -> bytes:
+def sum_model(names: tuple[str, ...], dtype: Any = "float64", baseline: dict[str, Any] | None = None) -> bytes:
     """Return a signed model named `sum` that adds up columns of these names."""
-    return sign(sum_graph(names), Card("sum", "v1", {}, sum_signature(names, dtype)))
+    return sign(sum_graph(names), Card("sum", "v1", {}, sum_signature(names, dtype), baseline=baseline))
 
 
 def sum_graph(names: tuple[str, ...], more: float = 0.0) -> bytes:
