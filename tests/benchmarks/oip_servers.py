@@ -1,8 +1,4 @@
-"""Other servers of the Open Inference Protocol, each in a virtual environment of its own below .bench/.
-
-As a program of one of those environments, `python oip_servers.py KIND MODEL.onnx PORT`, it is KServe's server; it
-imports nothing of mlship. MLServer imports `MLServerModel` from here.
-"""
+"""Other servers of the Open Inference Protocol, each in a virtual environment of its own below .bench/."""
 
 from __future__ import annotations
 
@@ -33,7 +29,8 @@ def command(kind: str, model: Path) -> tuple[list[str], int, str]:
     port = free_port()
     ready = f"/v2/models/{model.stem}/ready"
     if kind == "kserve":
-        return [str(folder / "bin" / "python"), __file__, str(model), str(port)], port, ready
+        program = Path(__file__).with_name("kserve_server.py")
+        return [str(folder / "bin" / "python"), str(program), str(model), str(port)], port, ready
     settings = folder / "served"
     settings.mkdir(exist_ok=True)
     (settings / "settings.json").write_text(

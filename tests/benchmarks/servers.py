@@ -89,11 +89,15 @@ def mlship(model: Path, port: int, *options: str) -> list[str]:
 def unbatched(model: Path, port: int) -> list[str]:
     """Return a command line of ours in which nothing is scored together; there is no option for that."""
     code = (
-        "import dataclasses, sys\n"
+        "import sys\n"
         "from mlship.cli.main import run\n"
-        "from mlship.serve import pace\n"
-        "measured = pace.measured\n"
-        "pace.measured = lambda *given: dataclasses.replace(measured(*given), batching=False)\n"
+        "from mlship.serve import preflight\n"
+        "facts = preflight._facts\n"
+        "def unbatched(*given):\n"
+        "    found = facts(*given)\n"
+        "    found['pace']['batching'] = False\n"
+        "    return found\n"
+        "preflight._facts = unbatched\n"
         "sys.exit(run(sys.argv[1:]))\n"
     )
     return [sys.executable, "-c", code, *mlship(model, port)[3:]]
