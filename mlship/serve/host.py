@@ -7,10 +7,11 @@ import errno
 import ipaddress
 import math
 import os
+import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,14 +71,26 @@ def require_server() -> None:
 def _serve(options: ServeOptions, on_ready: Callable[[Ready], None]) -> None:
     from mlship.serve.application import ServeApplication
 
-    with contextlib.closing(bind(options)) as listener, tempfile.TemporaryDirectory(prefix="mlship-serve-") as folder:
-        plan, ready = _planned(options, listener, Path(folder))
+    with contextlib.closing(bind(options)) as listener, _folder() as folder:
+        plan, ready = _planned(options, listener, folder)
         try:
             listener.listen(_BACKLOG)  # only now, so that nobody is accepted who would be dropped again
         except OSError as error:  # another program may have bound the same port and listened first
             raise _port_problem(error, options.port) from error
         listener.detach()  # gunicorn's from here on
         _run(ServeApplication(replace(plan, on_ready=lambda: on_ready(ready))))
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that the parent removes when it ends; a worker leaves by the same way, and must not."""
+    parent = os.getpid()
+    folder = Path(tempfile.mkdtemp(prefix="mlship-serve-"))
+    try:
+        yield folder
+    finally:
+        if os.getpid() == parent:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _planned(options: ServeOptions, listener: socket.socket, folder: Path) -> tuple[Plan, Ready]:

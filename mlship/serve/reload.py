@@ -92,7 +92,8 @@ class Candidate:
             "refused": before.get("refused", 0) + (error is not None),
             "code": None if error is None else error.code,  # not the message, which names a path: /readyz is open to all
         }
-        write_atomic(self.plan.folder / _FILE, json.dumps(told).encode())
+        with contextlib.suppress(MlshipError):  # a full disk is no reason to end a server
+            write_atomic(self.plan.folder / _FILE, json.dumps(told).encode())
         return told
 
 
