@@ -73,7 +73,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._candidate = None
             candidate.tell(None)
             for pid in candidate.retiring & self.WORKERS.keys():
-                self.kill_worker(pid, signal.SIGTERM)
+                self.kill_worker(pid, signal.SIGUSR2)
             self.log.warning("The new model is served: %s", _named(self.app))
 
     def _bring_in(self, candidate: Candidate, plan: Any) -> None:
@@ -105,7 +105,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     def kill_worker(self, pid: int, sig: int) -> None:
         """Send a signal; a worker that is told to end no longer counts as one."""
-        if sig in (signal.SIGTERM, signal.SIGKILL) and pid in self.WORKERS:
+        if sig in (signal.SIGTERM, signal.SIGUSR2, signal.SIGKILL) and pid in self.WORKERS:
             self.WORKERS[pid].retired = True
         super().kill_worker(pid, sig)
 

@@ -62,7 +62,12 @@ class Candidate:
             MlshipError: A model is refused.
         """
         for check in list(self.checks):
-            if (found := check.poll()) is not None:
+            try:
+                found = check.poll()
+            except MlshipError:
+                self.checks.remove(check)  # it has ended
+                raise
+            if found is not None:
                 self.checks.remove(check)
                 self.found[_key(found.name, found.source)] = found
         if self.checks:

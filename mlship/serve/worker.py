@@ -66,6 +66,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         """Take SIGINT as SIGTERM: Ctrl-C in a terminal reaches the workers too."""
         super().init_signals()
         self.loop.add_signal_handler(signal.SIGINT, self.handle_exit_signal)
+        self.loop.add_signal_handler(signal.SIGUSR2, self.retire)
 
     def handle_exit_signal(self) -> None:
         """Begin to drain."""
@@ -73,6 +74,14 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             self._drain_until = time.monotonic() + DRAIN_SECONDS
             self.app.draining = True
             self._keep_no_connection()
+
+    def retire(self) -> None:
+        """Drain as other workers have taken over: they accept from now on, and the server as a whole stays ready."""
+        if self._drain_until is None:
+            self._drain_until = time.monotonic() + DRAIN_SECONDS
+            self._keep_no_connection()
+            for server in self.servers:
+                server.close()
 
     def _keep_no_connection(self) -> None:
         """Every answer from now on says `Connection: close`; connections that wait for no request are ended last."""
