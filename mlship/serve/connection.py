@@ -199,7 +199,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             self._safe_write(self._response_buffer)
             self._response_buffer = None
         if self._flow_control is not None and self._flow_control.write_paused:
-            self._by(self.worker.deadlines.body + len(body) / self.worker.deadlines.rate)
+            left = self.transport.get_write_buffer_size()  # what the kernel has taken counts as sent
+            self._by(self.worker.deadlines.body + left / self.worker.deadlines.rate)
             with contextlib.suppress(ConnectionError):
                 await self._flow_control.drain()
             self._by(None)

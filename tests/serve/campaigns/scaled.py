@@ -32,6 +32,35 @@ def scaled_model(factor: int, column: str = "x") -> bytes:
     return sign(bytes(model.SerializeToString()), Card("scaled", f"v{factor}", {}, signature))
 
 
+def wordy_model(size: int) -> bytes:
+    """Return a signed model that answers each row with a text of so many characters."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["number"], to=TensorProto.INT64),
+        helper.make_node(
+            "LabelEncoder",
+            ["number"],
+            ["y"],
+            domain="ai.onnx.ml",
+            keys_int64s=[0],
+            values_strings=["z"],
+            default_string="w" * size,
+        ),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, [None, 1])],
+        [helper.make_tensor_value_info("y", TensorProto.STRING, [None, 1])],
+    )
+    model = helper.make_model(graph, opset_imports=OPSETS, ir_version=8)
+    signature = Signature(
+        inputs=(Column("x", "float64", "x", nullable=False, finite=True),),
+        tensors=(Tensor("x", "float64"),),
+        outputs=(Output("prediction", "string", "label", "y"),),
+    )
+    return sign(bytes(model.SerializeToString()), Card("wordy", "v1", {}, signature))
+
+
 def digest_of(model: bytes) -> str:
     """Return a model's digest."""
     return open_session(SessionSpec(model)).digest

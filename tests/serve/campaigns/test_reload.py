@@ -37,7 +37,8 @@ def _told(server: Server, name: str, count: int) -> dict[str, Any]:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         answer = server.ask("GET", "/readyz")
-        reload: dict[str, Any] | None = answer.json.get("reload")  # a worker that drains tells nothing of it
+        assert answer.status == 200  # the server as a whole is ready all the while
+        reload: dict[str, Any] | None = answer.json["reload"]
         if reload is not None and reload[name] >= count:
             return reload
         time.sleep(0.05)
