@@ -34,6 +34,7 @@ _CODES = {
     501: ("unsupported_transfer_coding", "The transfer coding is not supported."),
     503: ("draining", "The server is stopping and takes no more work."),
 }
+_CONTINUE = "100-continue"
 _MOST_DISCARDED = 64 << 20
 
 
@@ -142,6 +143,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
+        if environ.get("HTTP_EXPECT", _CONTINUE).lower() != _CONTINUE:
+            await self._send(request, whole(RequestRefused(417, *_CODES[417])), close=True)
+            return False
         reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
         self._uncount()
         close = self._will_close(request, False)

@@ -124,7 +124,6 @@ INVALID: dict[str, bytes] = {
     "space before a chunk size": _chunk(b" 10"),
     "huge chunk size": _chunk(b"F" * 17),
     "chunk size that wraps": _chunk(b"10000000000000010"),
-    "chunk size of very many digits": _chunk(b"0" * 20_000 + b"10"),
     "bare LF after a chunk size": _coded(b"Transfer-Encoding: chunked", b"10\n" + b"x" * 16 + b"\r\n" + _CHUNKS),
     "bare CR in a chunk extension": _chunk(b"10;a\rb"),
     "bare LF in a chunk extension": _chunk(b"10;a\nb"),
@@ -132,9 +131,7 @@ INVALID: dict[str, bytes] = {
     "chunk longer than said": _coded(b"Transfer-Encoding: chunked", b"4\r\nxxxxxxxx\r\n" + _CHUNKS),
     "no line end after a chunk": _coded(b"Transfer-Encoding: chunked", b"4\r\nxxxx" + _CHUNKS),
     "bare LF after a chunk": _coded(b"Transfer-Encoding: chunked", b"4\r\nxxxx\n" + _CHUNKS),
-    "trailer that is none": _coded(b"Transfer-Encoding: chunked", b"0\r\nnothing\r\n\r\n" + _SECOND),
     "trailer with a length": _coded(b"Transfer-Encoding: chunked", b"0\r\nContent-Length: 5\r\n\r\n" + _SECOND),
-    "trailer folded": _coded(b"Transfer-Encoding: chunked", b"0\r\nX: y\r\n z\r\n\r\n" + _SECOND),
     "trailer with a bare LF": _coded(b"Transfer-Encoding: chunked", b"0\r\nX: y\nZ: 1\r\n\r\n" + _SECOND),
     # too much
     "first line too long": _line(b"GET /" + b"a" * 9_000 + b" HTTP/1.1"),

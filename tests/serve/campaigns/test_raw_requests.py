@@ -59,12 +59,13 @@ def test_the_worker_has_seen_them_all(raw_server: Server) -> None:
 
 
 def test_tiny_chunks(raw_server: Server, whole: bool) -> None:
-    """A body in chunks of one byte is read in bounded time, and refused where it is too large or has too many."""
+    """A body in chunks of one byte is read, or refused, in bounded time."""
     count = 100_000 if whole else 20_000
     begun = time.monotonic()
     body = b" " * (count - len(_BODY)) + _BODY
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    said = _said(raw_server.port, [_CHUNKED, chunks.replace(b"\r\n0\r\n\r\n", b"\r\n0\r\n\r\n"), b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"])
+    last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    said = _said(raw_server.port, [_CHUNKED, chunks, last])
     assert re.match(rb"HTTP/1\.1 (200|400|413) ", said), said
     assert time.monotonic() - begun < 10
 
