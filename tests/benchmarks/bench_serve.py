@@ -13,6 +13,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -61,18 +62,25 @@ class Side:
     def cpu(self, seconds: float) -> float:
         """Return the seconds of CPU of a request."""
         before = self.server.cpu()
-        answered = whole(load.run(lambda: load.Load(self.server.port, lambda _: self.request, clients=CLIENTS), seconds=seconds))
+        answered = whole(self._asked(seconds))
         return (self.server.cpu() - before) / answered
 
     def peak(self, seconds: float) -> float:
         """Return how many requests are answered in a second."""
-        seen = load.run(lambda: load.Load(self.server.port, lambda _: self.request, clients=CLIENTS), seconds=seconds)
+        seen = self._asked(seconds)
         return whole(seen) / seen.seconds
+
+    def _asked(self, seconds: float) -> load.Seen:
+        return load.run(lambda: load.Load(self.server.port, lambda _: self.request, clients=CLIENTS), seconds=seconds)
 
     def p99(self, rate: float, seconds: float) -> float:
         """Return the seconds that 99 of 100 requests do not take longer than, at a constant rate."""
-        made = load.Load(self.server.port, lambda _: self.request, clients=OPEN_CLIENTS)
-        seen = load.run(lambda: made, rate=rate, seconds=seconds, spin=True)
+        seen = load.run(
+            lambda: load.Load(self.server.port, lambda _: self.request, clients=OPEN_CLIENTS),
+            rate=rate,
+            seconds=seconds,
+            spin=True,
+        )
         whole(seen)
         return seen.percentile(0.99)
 
@@ -109,7 +117,7 @@ def against_fastapi(name: str, rows: int, bar: float) -> Callable[[Given], Itera
     def measure(given: Given) -> Iterator[str]:
         with both(given, rows) as sides:
             warm(sides)
-            yield from compared(name, bar, given.pairs, [lambda side=side: side.cpu(given.seconds) for side in sides])
+            yield from compared(name, bar, given.pairs, [partial(side.cpu, given.seconds) for side in sides])
 
     return measure
 
@@ -120,9 +128,7 @@ def latency(given: Given) -> Iterator[str]:
         warm(sides)
         rate = SHARE_OF_PEAK * sides[1].peak(given.seconds)
         name = f"p99 at {rate:,.0f}/s / FastAPI"
-        yield from compared(
-            name, 1.1, given.pairs, [lambda side=side: side.p99(rate, given.seconds) for side in sides], "p99"
-        )
+        yield from compared(name, 1.1, given.pairs, [partial(side.p99, rate, given.seconds) for side in sides], "p99")
 
 
 def tensors(given: Given) -> Iterator[str]:
@@ -144,7 +150,7 @@ def tensors(given: Given) -> Iterator[str]:
             with running(command, other, ready, given.cores) as theirs:
                 sides = Side(ours, post(path, body)), Side(theirs, post(path, body))
                 warm(sides)
-                yield from compared(name, 1.0, given.pairs, [lambda side=side: side.cpu(given.seconds) for side in sides])
+                yield from compared(name, 1.0, given.pairs, [partial(side.cpu, given.seconds) for side in sides])
 
 
 def together(given: Given) -> Iterator[str]:
@@ -170,7 +176,9 @@ def together(given: Given) -> Iterator[str]:
         runs = [(rate(0), rate(1)) for _ in range(given.pairs)]
         ratio = median(batched / alone for batched, alone in runs)
         taken = [f"{median(side):,.0f}/s" for side in zip(*runs, strict=True)]
-        yield _line("heavy model, together / alone", "rate", ">= 2", ratio, "holds" if ratio >= 2 else "not reached", taken)
+        yield _line(
+            "heavy model, together / alone", "rate", ">= 2", ratio, "holds" if ratio >= 2 else "not reached", taken
+        )
         shared = answers[0].keys() & answers[1].keys()
         same = all(len(answers[0][number] | answers[1][number]) == 1 for number in shared)
         yield f"heavy model: {len(shared)} rows asked of both, {'the same bits' if same else 'NOT THE SAME BITS'}"
@@ -214,10 +222,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each run is")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where models are kept")
     options = parser.parse_args(arguments)
-    given = Given(Files(options.cache, ROWS), options.pairs, options.seconds, Cores.found())
-    print(f"{given.pairs} pairs of runs of {given.seconds:g} s; server on core {given.cores.server}, load on {given.cores.load}")
+    with Cores.found() as cores:
+        measure(Given(Files(options.cache, ROWS), options.pairs, options.seconds, cores), options.only)
+
+
+def measure(given: Given, only: str) -> None:
+    """Print the table of all cases, or of one."""
+    where = f"server on core {given.cores.server}, load on {given.cores.load}"
+    print(f"{given.pairs} pairs of runs of {given.seconds:g} s; {where}")
     print(LINE.format("", "", "bar", "ratio", "", "ours", "theirs"), flush=True)
-    chosen = [case for name, case in CASES.items() if options.only in ("", name)]
+    chosen = [case for name, case in CASES.items() if only in ("", name)]
     for line in itertools.chain.from_iterable(case(given) for case in chosen):
         print(line, flush=True)
 

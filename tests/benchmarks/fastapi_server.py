@@ -69,5 +69,10 @@ def application(model: str) -> FastAPI:
 
 if __name__ == "__main__":
     uvicorn.run(
-        application(sys.argv[1]), port=int(sys.argv[2]), loop="uvloop", http="httptools", access_log=False, log_level="error"
+        application(sys.argv[1]),
+        port=int(sys.argv[2]),
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="error",
     )

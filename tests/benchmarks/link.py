@@ -29,7 +29,9 @@ class Got:
 def post(path: str, body: bytes, *, kind: str = "application/json", close: bool = False) -> bytes:
     """Return the bytes of a POST."""
     end = "Connection: close\r\n" if close else ""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{end}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{end}\r\n"
+    )
     return head.encode() + body
 
 

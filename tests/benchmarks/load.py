@@ -69,7 +69,9 @@ class Load:
         fresh: Whether every request has a connection of its own.
     """
 
-    def __init__(self, port: int, ask: Ask, check: Check = by_status, *, clients: int = 16, fresh: bool = False) -> None:
+    def __init__(
+        self, port: int, ask: Ask, check: Check = by_status, *, clients: int = 16, fresh: bool = False
+    ) -> None:
         self.seen = Seen()
         self._port = port
         self._ask, self._check = ask, check

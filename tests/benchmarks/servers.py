@@ -33,10 +33,14 @@ class Cores:
     load: int
 
     @classmethod
-    def found(cls) -> Cores:
-        """Take the first and the last of those that this process may use."""
+    @contextlib.contextmanager
+    def found(cls) -> Iterator[Cores]:
+        """Take the first and the last of those that this process may use, which it may use again afterwards."""
         allowed = sorted(os.sched_getaffinity(0))
-        return cls(allowed[0], allowed[-1])
+        try:
+            yield cls(allowed[0], allowed[-1])
+        finally:
+            os.sched_setaffinity(0, allowed)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Running:
     port: int
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that all its processes have taken, those that have ended and were waited for too."""
+        """Return the seconds of CPU that all its processes have taken, those that were waited for too."""
         stats = _stats()
         return sum(sum(map(int, stats[pid][11:15])) for pid in _tree(self.pid, stats)) / _TICK
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import load
+from tests.benchmarks.link import Got
 from tests.benchmarks.servers import Running
 from tests.serve.campaigns.programs import ONE, program, serving
 from tests.serve.campaigns.requests import ask, body, judged, score
@@ -23,14 +24,16 @@ from tests.serve.server import JSON, Server, answer_of, read_answer
 def test_ten_thousand_requests_on_one_connection(city_path: Path, whole: bool) -> None:
     """A connection is kept for as long as it is used, and each answer belongs to its request."""
     count = 10_000 if whole else 2_000
-    with serving(city_path, *ONE) as server:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
-            connection.connect()
-            made = connection.sock
-            for number in range(count):
-                connection.request("POST", "/predict", body(number), JSON)
-                assert answer_of(connection).json["predictions"][0]["score"] == score(number)
-            assert connection.sock is made
+    with (
+        serving(city_path, *ONE) as server,
+        contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection,
+    ):
+        connection.connect()
+        made = connection.sock
+        for number in range(count):
+            connection.request("POST", "/predict", body(number), JSON)
+            assert answer_of(connection).json["predictions"][0]["score"] == score(number)
+        assert connection.sock is made
 
 
 def _scores(said: bytes) -> list[float]:
@@ -123,7 +126,7 @@ def test_every_answer_belongs_to_its_request(city_path: Path, total: int) -> Non
     def asked(number: int) -> bytes:
         return ask(number, sizes[number % len(sizes)])
 
-    def check(number: int, got: load.Got) -> str:
+    def check(number: int, got: Got) -> str:
         if got.status != 200:
             return str(got.status)
         scores = [one["score"] for one in json.loads(got.body)["predictions"]]
