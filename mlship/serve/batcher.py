@@ -1,7 +1,7 @@
 """Scoring off the event loop: requests wait in one line, and those that wait together may be scored in one call.
 
-Nobody waits for company: while one call runs, others gather, and the next call takes all of them, up to a number of
-rows. That the bits of a row do not depend on its neighbours is what the artifact's row multiple guarantees; a foreign
+While one call runs, others gather, and the next call takes all of them, up to a number of rows; between two such calls
+there is a moment, a quarter of a call at most, for those to ask again that have just been answered. That the bits of a row do not depend on its neighbours is what the artifact's row multiple guarantees; a foreign
 model, of which nobody knows, is never batched. When a call fails, each request of it is scored alone, so that only the
 one that fails by itself fails.
 """
@@ -93,12 +93,16 @@ class Batcher:
         return job.future
 
     def _work(self) -> None:
-        while jobs := self._next():
+        jobs = self._next()
+        while jobs:
             self._score(jobs)
+            jobs = self._next(len(jobs))
 
-    def _next(self) -> list[_Job]:
+    def _next(self, answered: int = 0) -> list[_Job]:
         """Take what is scored in the next call; nothing when nobody waits, and the caller is then to end."""
         with self._changed:
+            if answered > 1:
+                self._let_them_come(answered)
             self._hold_back()
             jobs: list[_Job] = []
             rows = 0
@@ -114,6 +118,12 @@ class Batcher:
             if not jobs:
                 self._running -= 1
             return jobs
+
+    def _let_them_come(self, answered: int) -> None:
+        """Wait a moment for those that have just got an answer to ask again: a quarter of a call at most."""
+        until = time.monotonic() + self._served.pace.call / 4
+        while len(self._line) < answered and (left := until - time.monotonic()) > 0:
+            self._changed.wait(left)
 
     def _hold_back(self) -> None:
         """Wait for company, as far as that was asked for."""
