@@ -110,7 +110,7 @@ def test_bad_models_are_refused(tmp_path: Path, whole: bool) -> None:
 
 
 def test_watched_files_are_taken_over(tmp_path: Path) -> None:
-    """With --watch a file that is renamed into place is served, and one behind links that are swapped, as in Kubernetes."""
+    """With --watch a file renamed into place is served, and one behind links that are swapped, as in Kubernetes."""
     judge, mount = Judge(), tmp_path / "mount"
     for number in (1, 2):
         folder = mount / f"..{number}"
