@@ -1,9 +1,10 @@
 """Scoring off the event loop: requests wait in one line, and those that wait together may be scored in one call.
 
 While one call runs, others gather, and the next call takes all of them, up to a number of rows; between two such calls
-there is a moment, a quarter of a call at most, for those to ask again that have just been answered. That the bits of a row do not depend on its neighbours is what the artifact's row multiple guarantees; a foreign
-model, of which nobody knows, is never batched. When a call fails, each request of it is scored alone, so that only the
-one that fails by itself fails.
+there is a moment, a quarter of a call at most, for those to ask again that have just been answered. That the bits of a
+row do not depend on its neighbours is what the artifact's row multiple guarantees; a foreign model, of which nobody
+knows, is never batched. When a call fails, each request of it is scored alone, so that only the one that fails by
+itself fails.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -19,7 +20,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from mlship.serve import bridge
 from mlship.serve.app import status_line, too_large
 from mlship.serve.desk import SAFE_HEADERS
-from mlship.serve.exchange import Reply
+from mlship.serve.exchange import Environ, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols.native import refusal
 
@@ -35,6 +36,7 @@ _CODES = {
     503: ("draining", "The server is stopping and takes no more work."),
 }
 _CONTINUE = "100-continue"
+_HOST = re.compile(r"(?:[\w.~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?", re.ASCII)
 _MOST_DISCARDED = 64 << 20
 
 
@@ -143,8 +145,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = bridge.environ_of(request, body, _server_of(sockname), peername[0] if peername else "")
-        if environ.get("HTTP_EXPECT", _CONTINUE).lower() != _CONTINUE:
-            await self._send(request, whole(RequestRefused(417, *_CODES[417])), close=True)
+        if status := _unfit(environ, request.version):
+            await self._send(request, whole(RequestRefused(status, *_CODES[status])), close=True)
             return False
         reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
         self._uncount()
@@ -221,6 +223,16 @@ def whole(refused: RequestRefused) -> Reply:
     reply = refusal(refused)
     headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *SAFE_HEADERS)
     return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
+
+
+def _unfit(environ: Environ, version: tuple[int, int]) -> int:
+    """Return the status with which a request is refused that gunicorn lets pass, or 0."""
+    if environ.get("HTTP_EXPECT", _CONTINUE).lower() != _CONTINUE:
+        return 417
+    host = environ.get("HTTP_HOST")
+    if host is None:
+        return 400 if version >= (1, 1) else 0
+    return 0 if _HOST.fullmatch(host) else 400
 
 
 _date = (0, "")
