@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all faults bench-batch matrix lint samples check clean
+.PHONY: help run test test-all faults soak bench-batch bench-serve matrix lint samples check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,14 @@ test-all: $(VENV)/.group-test ## Run the tests, and each of their campaigns whol
 faults: $(VENV)/.group-test ## Run the whole campaign of faults on batch: calls that fail, kills, flipped bits, full disks
 	$(BIN)/python -m pytest -n 2 --dist load --whole tests/faults $(ARGS)
 
+soak: $(VENV)/.group-test ## Send a server a million requests, good and bad, and see that its memory does not grow
+	$(BIN)/python -m pytest --whole -s tests/serve/campaigns/test_soak.py $(ARGS)
+
 bench-batch: $(VENV)/.group-test ## Measure batch against pandas, Polars and onnxruntime; ARGS="--only lr --pairs 5" choose
 	$(BIN)/python -m tests.benchmarks.bench_batch $(ARGS)
+
+bench-serve: $(VENV)/.group-test ## Measure serve against FastAPI, KServe and MLServer; ARGS="--only one --pairs 5 --seconds 4" choose
+	$(BIN)/python -m tests.benchmarks.bench_serve $(ARGS)
 
 matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of scikit-learn
 	@for version in $(SKLEARNS); do \
@@ -56,7 +62,7 @@ samples: $(VENV)/.group-samples ## Train the sample models again
 check: lint test ## Run what has to pass before a change is handed in
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) .cache .matrix .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .bench .cache .matrix .run build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find mlship sample_models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its heartbeat files there with mkstemp, and unlinks them
 _GRACEFUL_SECONDS = 25  # Kubernetes kills 30 s after SIGTERM
 _KEEPALIVE_SECONDS = 75
-_STALLED_SECONDS = 30
+_LEAST_STALLED_SECONDS = 10  # a machine that is busy with other things is no reason to end a worker
 _LONGEST_REPORT = 500  # a write of up to PIPE_BUF (4096 bytes on Linux) is never mixed with another's
 
 
@@ -66,8 +66,9 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
             "forwarded_allow_ips": "",
             "keepalive": _KEEPALIVE_SECONDS,
             "graceful_timeout": _GRACEFUL_SECONDS,
-            # opening counts too, and all workers open at once on CPUs that they share
-            "timeout": int(_STALLED_SECONDS + plan.timeout + 10 * slowest),
+            # Of a loop that stands still: a call that hangs there is ended with its worker. Opening counts too, and all
+            # workers open at once on CPUs that they share.
+            "timeout": int(max(plan.timeout, _LEAST_STALLED_SECONDS) + 10 * slowest) + 1,
             "loglevel": plan.log_level,
             "post_worker_init": lambda worker: self._tell({"pid": worker.pid}),
             "proc_name": "mlship serve",

@@ -92,6 +92,10 @@ class Batcher:
         self._pool.submit(self._work)
         return job.future
 
+    def go_round(self) -> None:
+        """Score on another thread, as a call hangs: whoever waits behind it need not."""
+        self._pool.submit(self._work)
+
     def _work(self) -> None:
         while jobs := self._next():
             self._score(jobs)

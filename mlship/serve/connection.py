@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -34,6 +35,8 @@ _CODES = {
     501: ("unsupported_transfer_coding", "The transfer coding is not supported."),
     503: ("draining", "The server is stopping and takes no more work."),
 }
+_CONTINUE = "100-continue"
+_HOST = re.compile(r"(?:[\w.~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?", re.ASCII)
 _MOST_DISCARDED = 64 << 20
 _SPARE_CONNECTIONS = 50
 
@@ -167,8 +170,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = self._environ(request, body, sockname, peername)
-        if environ.get("HTTP_EXPECT", "100-continue").lower() != "100-continue":
-            self._send_error_response(417, "")
+        if status := _unfit(environ, request.version):
+            reply = whole(RequestRefused(status, *_CODES[status]), self.worker.safe_headers)
+            await self._send(request, self._noted(reply, request), close=True)
             return False
         reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
         self._uncount()
@@ -234,7 +238,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         else:
             self._safe_write(_head(reply, close))
         if self._flow_control is not None and self._flow_control.write_paused:
-            self._by(self.worker.deadlines.body + len(body) / self.worker.deadlines.rate)
+            left = self.transport.get_write_buffer_size()  # what the kernel has taken counts as sent
+            self._by(self.worker.deadlines.body + left / self.worker.deadlines.rate)
             with contextlib.suppress(ConnectionError):
                 await self._flow_control.drain()
             self._by(None)
@@ -261,6 +266,16 @@ def whole(refused: RequestRefused, safe: Headers) -> Reply:
     reply = refusal(refused)
     headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *safe)
     return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
+
+
+def _unfit(environ: Environ, version: tuple[int, int]) -> int:
+    """Return the status with which a request is refused that gunicorn lets pass, or 0."""
+    if environ.get("HTTP_EXPECT", _CONTINUE).lower() != _CONTINUE:
+        return 417
+    host = environ.get("HTTP_HOST")
+    if host is None:
+        return 400 if version >= (1, 1) else 0
+    return 0 if _HOST.fullmatch(host) else 400
 
 
 _date = (0, "")

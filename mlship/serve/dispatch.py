@@ -144,7 +144,7 @@ class Dispatch:
             )
             until = _until(exchange, call.seconds, self._room.timeout)
             future = self._batchers[id(endpoint.served)].submit(call.feed, until)
-            scored = await self._in_time(future, until)
+            scored = await self._in_time(future, until, endpoint.served)
             exchange.queue, exchange.score, exchange.together = scored.queue, scored.score, scored.together
             if call.feed.rows <= _ROWS_INLINE:
                 return self._desk.write(exchange, call, scored.outputs)
@@ -153,7 +153,7 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self._desk.refuse(exchange, error)
 
-    async def _in_time(self, future: Any, until: float) -> Any:
+    async def _in_time(self, future: Any, until: float, served: Served) -> Any:
         """Wait for a call; one that hangs past the longest time of all cannot be ended, only its process can."""
         waited = asyncio.wrap_future(future)
         done, _ = await asyncio.wait((waited,), timeout=max(0.0, until - time.monotonic()))
@@ -164,6 +164,7 @@ class Dispatch:
         waited.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it
         if not began:
             raise too_late()
+        self._batchers[id(served)].go_round()
         self._on_hang()
         raise RequestRefused(503, "timeout", "The model did not answer in time.", {"Retry-After": "1"})
 

@@ -1,0 +1,131 @@
+"""Reloads under load: no request fails, and no answer mixes two models."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import load
+from tests.serve.campaigns.programs import serving
+from tests.serve.campaigns.scaled import Judge, ask, scaled_model
+from tests.serve.server import Server
+
+CLIENTS = 6
+
+
+@contextlib.contextmanager
+def _under_load(server: Server, judge: Judge) -> Iterator[Counter[str]]:
+    """Ask all the while, on kept connections and new ones; what came of it is there at the end."""
+
+    def made(fresh: bool) -> Callable[[], load.Load]:
+        return lambda: load.Load(server.port, ask, judge, clients=CLIENTS, fresh=fresh)
+
+    seen: Counter[str] = Counter()
+    with load.Background(made(False)) as kept, load.Background(made(True)) as fresh:
+        yield seen
+    seen.update(kept.seen.counts + fresh.seen.counts)
+
+
+def _told(server: Server, name: str, count: int) -> dict[str, Any]:
+    """Wait until so many reloads are told to have ended so, and return what is told."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        answer = server.ask("GET", "/readyz")
+        assert answer.status == 200  # the server as a whole is ready all the while
+        reload: dict[str, Any] | None = answer.json["reload"]
+        if reload is not None and reload[name] >= count:
+            return reload
+        time.sleep(0.05)
+    raise AssertionError(f"{name} was not told: {server.stderr()}")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name("part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def test_new_models_are_taken_over(tmp_path: Path, whole: bool) -> None:
+    """Each SIGHUP with a new file ends in its answers, and every answer is of the model that it names."""
+    reloads = 20 if whole else 2
+    judge, path = Judge(), tmp_path / "model.onnx"
+    path.write_bytes(judge.made(1))
+    with serving(path, "--workers", "2", "--threads", "2") as server:
+        with _under_load(server, judge) as seen:
+            for turn in range(1, reloads + 1):
+                _replace(path, judge.made(turn + 1))
+                server.process.send_signal(signal.SIGHUP)
+                assert _told(server, "succeeded", turn)["code"] is None
+                time.sleep(0.2)
+        assert server.ask("POST", "/predict", [{"x": 2.0}]).json["predictions"] == [{"prediction": 2.0 * (reloads + 1)}]
+        assert "Traceback" not in server.stderr()
+    assert set(seen) == {"200"}, seen
+    assert set(judge.named) == set(range(1, reloads + 2))
+
+
+def _corrupt(model: bytes) -> bytes:
+    middle = len(model) // 2
+    return model[:middle] + bytes([model[middle] ^ 1]) + model[middle + 1 :]
+
+
+BAD: dict[str, Callable[[], bytes | None]] = {
+    "corrupt": lambda: _corrupt(scaled_model(9)),
+    "truncated": lambda: scaled_model(9)[:-20],
+    "signature": lambda: scaled_model(9, column="y"),
+    "missing": lambda: None,
+}
+
+
+def test_bad_models_are_refused(tmp_path: Path, whole: bool) -> None:
+    """Each SIGHUP with a bad file changes nothing, and the reason is told by a code."""
+    judge, path = Judge(), tmp_path / "model.onnx"
+    path.write_bytes(judge.made(3))
+    codes = {}
+    with serving(path, "--workers", "1", "--threads", "2") as server:
+        before = server.children()
+        with _under_load(server, judge) as seen:
+            for turn in range(20 if whole else len(BAD)):
+                kind = list(BAD)[turn % len(BAD)]
+                data = BAD[kind]()
+                if data is None:
+                    path.unlink()
+                else:
+                    _replace(path, data)
+                server.process.send_signal(signal.SIGHUP)
+                told = _told(server, "refused", turn + 1)
+                assert told["succeeded"] == 0
+                codes[kind] = told["code"]
+        assert server.children() == before
+        assert "Traceback" not in server.stderr()
+    assert set(seen) == {"200"}, seen
+    assert set(judge.named) == {3}
+    assert all(codes.values()), codes
+    assert codes["signature"] == "signature_differs"
+
+
+def test_watched_files_are_taken_over(tmp_path: Path) -> None:
+    """With --watch a file renamed into place is served, and one behind links that are swapped, as in Kubernetes."""
+    judge, mount = Judge(), tmp_path / "mount"
+    for number in (1, 2):
+        folder = mount / f"..{number}"
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(judge.made(number))
+    (mount / "..data").symlink_to("..1")
+    (mount / "model.onnx").symlink_to("..data/model.onnx")
+    with serving(mount / "model.onnx", "--workers", "1", "--threads", "2", "--watch") as server:
+        with _under_load(server, judge) as seen:
+            (mount / "..new").symlink_to("..2")
+            os.replace(mount / "..new", mount / "..data")  # noqa: PTH105 - a link over a link
+            _told(server, "succeeded", 1)
+            _replace(mount / "..2" / "model.onnx", judge.made(3))
+            _told(server, "succeeded", 2)
+            time.sleep(0.2)
+        assert "Traceback" not in server.stderr()
+    assert set(seen) == {"200"}, seen
+    assert set(judge.named) == {1, 2, 3}
