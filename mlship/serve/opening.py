@@ -15,6 +15,7 @@ from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits
 from mlship.serve.table import endpoints_of
+from mlship.serve.views import views_of
 
 
 def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], None]) -> Dispatch:
@@ -31,7 +32,7 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
     models = {model.name: _served(model, plan.limits) for model in plan.models}
     desk = Desk(endpoints_of(models))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
-    app = App(desk, models, health, {})
+    app = App(desk, models, health, views_of(models, health, plan.workers * plan.threads))
     room = Room(plan.threads, plan.parallel, plan.queue, plan.timeout, plan.batch_wait)
     return Dispatch(app, desk, models, room, on_hang)
 

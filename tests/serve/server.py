@@ -23,6 +23,7 @@ from mlship.serve.health import Health
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits, Pace
 from mlship.serve.table import endpoints_of
+from mlship.serve.views import views_of
 
 ROOT = Path(__file__).resolve().parents[2]
 JSON = {"Content-Type": "application/json"}
@@ -144,7 +145,8 @@ def serving(model: Path, *options: str, env: Mapping[str, str] | None = None) ->
 def application(session: Session, limits: Limits) -> App:
     """Return the application that serves one open model, in this process."""
     models = {session.card.name: Served(session.card.name, session, limits, Pace())}
-    return App(Desk(endpoints_of(models)), models, Health(models, lambda: False), {})
+    health = Health(models, lambda: False)
+    return App(Desk(endpoints_of(models)), models, health, views_of(models, health))
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
