@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import polars as pl
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mlship.errors import InputRefused
 from mlship.model.signature import Output, Signature
-from mlship.model.values.codes import Array
+from mlship.model.values.codes import Array, Coerced
+from mlship.model.values.text import missing
 from mlship.tables import messages, outputs, pages
 from mlship.tables.contract import Rows, Wanted
 from mlship.tables.csv import CsvSource
@@ -110,23 +111,55 @@ def opened(kind: str, data: bytes, signature: Signature, bounds: Bounds, header:
         TooLarge: It holds more than it may.
     """
     wanted = Wanted(signature)
-    if kind in ("csv", "ndjson"):
-        source: Any = (
-            CsvSource(Memory(data), _CHUNK, _told(signature, header))
-            if kind == "csv"
-            else NdjsonSource(Memory(data), _CHUNK)
-        )
+    if kind == "csv":
+        return _csv(CsvSource(Memory(data), _CHUNK, _told(signature, header)), signature)
+    if kind == "ndjson":
+        source = NdjsonSource(Memory(data), _CHUNK)
         return Table(source.columns, (source.read(chunk, wanted) for chunk in source.plan()))
     if not data:
         raise _damaged(kind, "it is empty")
     try:
         names, frame = (_parquet if kind == "parquet" else _arrow)(data, signature, bounds)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, OSError):  # whatever the system has to do with bytes in memory
         raise _damaged(kind, "it cannot be read") from None
     except pl.exceptions.PanicException:  # what damage that Polars did not foresee ends in
         raise _damaged(kind, "its content contradicts itself") from None
     _check_texts(frame, bounds)
     return Table(names, _slices(frame, wanted, bounds))
+
+
+def _csv(source: CsvSource, signature: Signature) -> Table:
+    """A table of CSV, which batch would not begin to read where a column is missing: here each row is told so."""
+    there = tuple(column for column in signature.inputs if column.name in source.columns)
+    wanted = Wanted(replace(signature, inputs=there))
+    parts: Iterator[Any] = (source.read(chunk, wanted) for chunk in source.plan())
+    if len(there) < len(signature.inputs):
+        parts = (_Lacking(rows, signature) for rows in parts)
+    return Table(source.columns, parts)
+
+
+class _Lacking:
+    """Rows that lack columns of the model, which is refused in each that is a row at all; see `contract.Rows`."""
+
+    def __init__(self, rows: Rows, signature: Signature) -> None:
+        self._rows = rows
+        self._signature = signature
+        self.count = rows.count
+
+    def coerced(self) -> Coerced:
+        """Return the model's columns."""
+        found, signature = self._rows.coerced(), self._signature
+        broken = {error.row for error in found.errors if error.column is None}
+        columns: dict[str, Array] = {}
+        errors = found.errors
+        for column in signature.inputs:
+            if column.name in found.columns:
+                columns[column.name] = found.columns[column.name]
+                continue
+            columns[column.name], more = missing(column, self.count, signature.tensor_dtypes[column.tensor])
+            errors = errors + [error for error in more if error.row not in broken]
+        place = {name: index for index, name in enumerate(signature.names)}
+        return Coerced(self.count, columns, sorted(errors, key=lambda e: (e.row, place.get(e.column or "", -1))))
 
 
 def _told(signature: Signature, header: bool) -> Told:

@@ -24,7 +24,7 @@ FORMATS = {
 }
 """What `tables.bodies` calls each media type of a table."""
 HEADLESS = f"{CSV};header=absent"
-_OFFERED = (JSON, HEADLESS, *FORMATS)
+_OFFERED = (JSON, *FORMATS, HEADLESS)
 
 
 def answer_type(asked: Asked) -> str:
