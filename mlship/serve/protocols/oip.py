@@ -231,11 +231,18 @@ def _check_content(asked: Asked) -> None:
 def _parts(asked: Asked) -> tuple[Any, Tail]:
     """The JSON of a body, and what is behind it."""
     size = asked.header(HEADER)
-    if size is None:
-        return parse(asked.body), Tail(memoryview(b""))
-    if not size.isascii() or not size.isdecimal() or len(size) > 12 or int(size) > len(asked.body):
-        raise RequestRefused(400, "bad_header", f"The header '{HEADER}' is no number of bytes of the body.")
-    return parse(asked.body[: int(size)]), Tail(memoryview(asked.body)[int(size) :])
+    head: bytes = asked.body
+    tail: bytes | memoryview = b""
+    if size is not None:
+        if not size.isascii() or not size.isdecimal() or len(size) > 12 or int(size) > len(head):
+            raise RequestRefused(400, "bad_header", f"The header '{HEADER}' is no number of bytes of the body.")
+        head, tail = head[: int(size)], memoryview(head)[int(size) :]
+    return parse(head), Tail(memoryview(tail), bare=_is_bare(head))
+
+
+def _is_bare(head: bytes) -> bool:
+    """Whether neither true nor false stands in it; a letter of each is sought first, which is ten times as fast."""
+    return not (b"r" in head and b"true" in head) and not (b"l" in head and b"false" in head)
 
 
 def _seconds(parameters: Mapping[str, Any]) -> float | None:

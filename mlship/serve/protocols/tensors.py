@@ -37,6 +37,7 @@ _OUTPUTS = {"float64": "FP64", "int64": "INT64", "bool": "BOOL", "string": TEXT}
 _INPUTS = {"float64": "FP64", "float32": "FP32", "int64": "INT64", "bool": "BOOL"}
 _LENGTH = struct.Struct("<I")
 _MOST_DIMENSIONS = 2
+_FASTEST = "FP64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,12 @@ class Tail:
 
     Args:
         data: The bytes.
+        bare: Whether the JSON has no true or false anywhere, so that numpy's own look tells a list of numbers.
     """
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, *, bare: bool = False) -> None:
         self._data = data
+        self.bare = bare
         self._at = 0
 
     def take(self, size: Any, name: str) -> memoryview:
@@ -122,6 +125,8 @@ def read_tensor(item: Any, tail: Tail) -> Given:
         if "data" in item:
             raise bad_tensor(name, "has 'data' and binary data at once")
         return Given(name, shape, _of_bytes(tail.take(parameters["binary_data_size"], name), datatype, shape, name))
+    if tail.bare and datatype == _FASTEST and (numbers := _of_bare(item.get("data"), shape)) is not None:
+        return Given(name, shape, numbers)
     return _of_json(_flat(item.get("data"), shape, name), datatype, shape, name)
 
 
@@ -146,6 +151,22 @@ def _flat(data: Any, shape: tuple[int, ...], name: str) -> list[Any]:
     if len(data) != math.prod(shape):
         raise bad_tensor(name, "has more or fewer values than its 'shape' says")
     return data
+
+
+def _of_bare(data: Any, shape: tuple[int, ...]) -> Array | None:
+    """Numbers in two steps, or None where it takes a look at each to say what is wrong.
+
+    numpy would take true for one among numbers, but there is none. A text makes it an array of texts, null of objects.
+    """
+    if type(data) is not list:
+        return None
+    try:
+        array = np.array(data)
+    except (ValueError, OverflowError):  # lists of different lengths
+        return None
+    if array.dtype.kind not in "iuf" or array.shape not in (shape, (math.prod(shape),)):
+        return None
+    return array.astype(np.float64, copy=False).reshape(-1)
 
 
 def _of_json(flat: list[Any], datatype: str, shape: tuple[int, ...], name: str) -> Given:

@@ -74,7 +74,10 @@ def test_sagemaker_csv(scored: Scored, kind: str, header: bool) -> None:
     assert answer.status_code == 200, answer.data
     names = list(scored.expected)
     found = pd.read_csv(
-        io.BytesIO(answer.data), dtype=str, keep_default_na=False, **({} if header else {"header": None, "names": names})
+        io.BytesIO(answer.data),
+        dtype=str,
+        keep_default_na=False,
+        **({} if header else {"header": None, "names": names}),
     )
     pd.testing.assert_frame_equal(found, scored.expected)
 

@@ -58,7 +58,7 @@ def columns_of(scored: Scored, result: Any) -> dict[str, list[Any]]:
 def complete(scored: Scored) -> int:
     """Return how many of the first rows, up to 100, have a text wherever one belongs: a tensor has no null text."""
     texts = [column.name for column in scored.signature.inputs if column.dtype in ("string", "category")]
-    gone = np.flatnonzero(scored.frame[texts].isna().any(axis=1).to_numpy()) if texts else []
+    gone: Any = np.flatnonzero(scored.frame[texts].isna().any(axis=1).to_numpy()) if texts else []
     return min([100, *map(int, gone)])
 
 
@@ -154,9 +154,7 @@ def test_not_a_number_is_null(sum_client: SumClient) -> None:
     client = sum_client("a", "b")
     values = np.array([[1.0, np.nan], [1.0, 2.0]])
     whole = [{"name": "input", "shape": [2, 2], "datatype": "FP64", "parameters": {"binary_data_size": 32}}]
-    apart = [
-        {"name": name, "shape": [2], "datatype": "FP64", "parameters": {"binary_data_size": 16}} for name in "ab"
-    ]
+    apart = [{"name": name, "shape": [2], "datatype": "FP64", "parameters": {"binary_data_size": 16}} for name in "ab"]
     for inputs, data in ((whole, values.tobytes()), (apart, values.T.tobytes())):
         head = json.dumps({"inputs": inputs}).encode()
         headers = {"Inference-Header-Content-Length": str(len(head))}
@@ -203,7 +201,9 @@ def test_refusals(client: FlaskClient, inputs: list[dict[str, Any]], status: int
 def test_bad_header(client: FlaskClient, length: str) -> None:
     """A length of the JSON that the body does not have is refused."""
     answer = client.post(
-        "/v2/models/cities/infer", data=b"{}", headers={"Inference-Header-Content-Length": length.encode().decode("latin-1")}
+        "/v2/models/cities/infer",
+        data=b"{}",
+        headers={"Inference-Header-Content-Length": length.encode().decode("latin-1")},
     )
     assert answer.status_code == 400
 

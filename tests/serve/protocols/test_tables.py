@@ -48,10 +48,10 @@ WRITE: dict[str, Write] = {
     ARROW: _stream,
     PARQUET: _parquet,
 }
-READ: dict[str, Callable[[bytes], pl.DataFrame]] = {
+READ: dict[str, Callable[[Any], pl.DataFrame]] = {
     CSV: lambda data: pl.read_csv(data, infer_schema=False),
     NDJSON: pl.read_ndjson,
-    ARROW: lambda data: pl.read_ipc_stream(data),
+    ARROW: pl.read_ipc_stream,
     PARQUET: pl.read_parquet,
 }
 KINDS = list(WRITE)
@@ -92,7 +92,12 @@ def _spoiled(scored: Scored) -> pl.DataFrame:
 
 @pytest.mark.parametrize(
     ("kind", "suffix", "write"),
-    [(CSV, "csv", WRITE[CSV]), (NDJSON, "ndjson", WRITE[NDJSON]), (ARROW, "arrow", _file), (PARQUET, "parquet", _parquet)],
+    [
+        (CSV, "csv", WRITE[CSV]),
+        (NDJSON, "ndjson", WRITE[NDJSON]),
+        (ARROW, "arrow", _file),
+        (PARQUET, "parquet", _parquet),
+    ],
     ids=["csv", "ndjson", "arrow", "parquet"],
 )
 def test_the_reasons_of_batch(penguins: Scored, tmp_path: Path, kind: str, suffix: str, write: Write) -> None:
@@ -105,9 +110,7 @@ def test_the_reasons_of_batch(penguins: Scored, tmp_path: Path, kind: str, suffi
     )
     assert done.returncode == 0, done.stderr
     rejects = [json.loads(line) for line in (tmp_path / "out.rejects.ndjson").read_text(encoding="utf-8").splitlines()]
-    expected = [
-        (reject["row"] - 1, error["column"], error["code"]) for reject in rejects for error in reject["errors"]
-    ]
+    expected = [(reject["row"] - 1, error["column"], error["code"]) for reject in rejects for error in reject["errors"]]
     answer = penguins.client.post("/predict", data=WRITE[kind](frame), content_type=kind)
     assert answer.status_code == 422
     rows = json.loads(answer.data)["error"]["rows"]
@@ -143,7 +146,7 @@ def test_rejected_rows_are_null(client: FlaskClient, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_row_limit(client: FlaskClient, kind: str) -> None:
     """More rows than the server takes are 413 in every type, and as many as it takes are answered."""
-    rows = {"my age": [1.0], "São é": [1.0], "city": ["Porto"]}
+    rows: dict[str, list[Any]] = {"my age": [1.0], "São é": [1.0], "city": ["Porto"]}
     for times, status in ((4, 200), (5, 413)):
         frame = pl.DataFrame({name: values * times for name, values in rows.items()})
         answer = client.post("/predict", data=WRITE[kind](frame), content_type=kind)
@@ -160,7 +163,9 @@ def test_zero_rows(client: FlaskClient, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("body", [b"", b"PAR1", b"\xff\xff\xff\xff\x10\0\0\0", b"\0" * 40, b"PAR1" + b"\x7f" * 30 + b"PAR1"])
+@pytest.mark.parametrize(
+    "body", [b"", b"PAR1", b"\xff\xff\xff\xff\x10\0\0\0", b"\0" * 40, b"PAR1" + b"\x7f" * 30 + b"PAR1"]
+)
 def test_damaged_bodies(client: FlaskClient, kind: str, body: bytes) -> None:
     """What is no table is the client's fault."""
     answer = client.post("/predict", data=body, content_type=kind)
@@ -188,7 +193,9 @@ def _bomb(rows: int, city: pl.Series) -> pl.DataFrame:
 @pytest.mark.parametrize("compression", ["zstd", "lz4"])
 def test_bombs_of_arrow(roomy: FlaskClient, compression: str) -> None:
     """A stream that unpacks to more than there is room for is refused before it is unpacked."""
-    body = _stream(_bomb(100, pl.Series([chr(97 + row % 26) * (1 << 20) for row in range(100)])), compression=compression)
+    body = _stream(
+        _bomb(100, pl.Series([chr(97 + row % 26) * (1 << 20) for row in range(100)])), compression=compression
+    )
     assert len(body) < 1 << 20
     assert roomy.post("/predict", data=body, content_type=ARROW).status_code == 413
 
@@ -243,6 +250,7 @@ def test_without_polars(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) ->
     assert answer.status_code == 415
     assert "'polars'" in answer.text
     assert client.post("/predict", json=[]).status_code == 200
+
 
 def test_missing_columns_of_csv(client: FlaskClient) -> None:
     """A column that CSV lacks is told row by row, as in JSON, but not of a line that is no row."""
