@@ -9,7 +9,7 @@ from mlship import __version__
 from mlship.model.signature import Column, Output
 from mlship.model.values.codes import CODES
 from mlship.serve.exchange import JSON
-from mlship.serve.protocols import media
+from mlship.serve.protocols import media, vertex
 from mlship.serve.protocols.oip import BINARY, HEADER
 from mlship.serve.protocols.tensors import DTYPES, TEXT
 from mlship.serve.served import Served
@@ -110,7 +110,8 @@ def _told_at(models: Mapping[str, Served]) -> list[str]:
     for served in models.values():
         of_model = [f"/v2/models/{served.name}", f"/v2/models/{served.name}/versions/{served.identity['version']}"]
         paths += [f"/v1/models/{served.name}", *of_model, *(f"{path}/ready" for path in of_model)]
-    return paths
+    route = vertex.health_route()
+    return paths if route is None or route in paths else [*paths, route]
 
 
 def _schemas_of(served: Served) -> dict[str, Schema]:
