@@ -17,7 +17,7 @@ from mlship.model.session import Session
 from mlship.serve.settings import Limits
 from tests.parity.road import mlship
 from tests.serve.protocols.scored import Scored
-from tests.serve.server import application
+from tests.serve.server import Server, application
 
 Write = Callable[[pl.DataFrame], bytes]
 CSV, NDJSON = "text/csv", "application/x-ndjson"
@@ -261,3 +261,15 @@ def test_missing_columns_of_csv(client: FlaskClient) -> None:
         {"row": 0, "column": "São é", "code": "missing_column"},
         {"row": 1, "column": None, "code": "wrong_field_count"},
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_over_the_wire(scored: Scored, live: Server, kind: str) -> None:
+    """A server in a process of its own, whose worker loads the library for tables then, gives the same bytes."""
+    body = WRITE[kind](table_of(scored))
+    headers = {"Content-Type": kind, "Accept": kind}
+    here = scored.client.post("/predict", data=body, content_type=kind, headers={"Accept": kind})
+    for path in ("/predict", "/invocations", f"/models/{scored.name}/predict"):
+        there = live.ask("POST", path, body, headers)
+        assert (there.status, there.headers["content-type"]) == (200, kind)
+        assert there.body == here.data
