@@ -29,7 +29,8 @@ from mlship.serve.problems import MOST_LISTED, RequestRefused, RowsRefused
 
 _FORMS = 'a list of records, one record, {"instances": [records]} or {"columns": [names], "data": [rows]}'
 _CELLS_AT_ONCE = 1 << 16  # a body of a few kB can miss millions of values: they are counted in blocks, not kept
-_MOST_COUNTED = 100_000
+MOST_COUNTED = 100_000
+"""Refused values after which reading is given up: each takes memory, and nobody reads so many."""
 _LONGEST_NAME = 100
 _FORM_KEYS = {"instances", "columns", "data"}
 
@@ -133,7 +134,7 @@ class Gathered:
         self._blocks.append(block.accepted_columns())
         self._refused += _moved(errors if self._reject else errors[: MOST_LISTED - len(self._refused)], start)
         self._count += len(errors)
-        if self._count > _MOST_COUNTED:
+        if self._count > MOST_COUNTED:
             raise RowsRefused(self._refused, self._count, complete=last)
 
     def end(self, rows: int) -> Read:
@@ -167,7 +168,7 @@ def check_missing(names: Container[str], rows: int, signature: Signature) -> Non
     """
     absent = [name for name in signature.names if name not in names]
     count = rows * len(absent)
-    if count > _MOST_COUNTED:
+    if count > MOST_COUNTED:
         cells = islice(product(range(rows), absent), MOST_LISTED)
         raise RowsRefused([CellError(row, name, "missing_column") for row, name in cells], count, complete=False)
 

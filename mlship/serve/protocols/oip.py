@@ -22,7 +22,7 @@ from mlship.model.values.rules import collect
 from mlship.model.values.text import missing
 from mlship.model.values.typed import TypedColumn, read_typed_column
 from mlship.serve.exchange import JSON, Asked, Call, Reply
-from mlship.serve.payload import check_missing, check_rows, parse
+from mlship.serve.payload import MOST_COUNTED, check_missing, check_rows, parse
 from mlship.serve.problems import RequestRefused, RowsRefused, body_of, status_of
 from mlship.serve.protocols.tensors import (
     Given,
@@ -170,13 +170,17 @@ class Oip:
     def _of_columns(self, tensors: Mapping[str, Given], rows: int) -> Feed:
         signature = self.served.signature
         check_missing(tensors, rows, signature)
-        read = collect(
-            signature,
-            rows,
-            ((column, *self._column(column, tensors.get(column.name), rows)) for column in signature.inputs),
-        )
-        if read.errors:
-            raise RowsRefused(read.errors, len(read.errors))
+        parts: list[tuple[Column, Array, list[CellError]]] = []
+        refused = 0
+        for column in signature.inputs:
+            values, errors = self._column(column, tensors.get(column.name), rows)
+            parts.append((column, values, errors))
+            refused += len(errors)
+            if refused > MOST_COUNTED:
+                break
+        read = collect(signature, rows, parts)
+        if refused:
+            raise RowsRefused(read.errors, refused, complete=len(parts) == len(signature.inputs))
         return Feed(rows, read.columns)
 
     def _column(self, column: Column, given: Given | None, rows: int) -> tuple[Array, list[CellError]]:

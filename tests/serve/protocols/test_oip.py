@@ -226,3 +226,19 @@ def test_bytes_that_are_no_text(city_session: Session) -> None:
     asked = Asked({"HTTP_INFERENCE_HEADER_CONTENT_LENGTH": str(len(head))}, head + raw)
     with pytest.raises(Exception, match="not valid text"):
         endpoint.read(asked)
+
+
+def test_what_is_refused_is_bounded(sum_client: SumClient) -> None:
+    """Millions of refused values in few bytes are not told one by one: reading is given up."""
+    names = [f"c{at}" for at in range(300)]
+    size = {"shape": [10_000], "datatype": "BOOL", "parameters": {"binary_data_size": 10_000}}
+    head = json.dumps({"inputs": [{"name": name, **size} for name in names]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    client = sum_client(*names)
+    answer = client.post("/v2/models/sum/infer", data=head + bytes(3_000_000), headers=headers)
+    assert answer.status_code == 422
+    assert "reading was given up" in answer.text
+    one = {"inputs": [{"name": "other", "shape": [10_000], "datatype": "INT8", "data": [1] * 10_000}]}
+    answer = client.post("/v2/models/sum/infer", json=one)
+    assert answer.status_code == 422
+    assert "reading was given up" in answer.text
