@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlship.errors import MlshipError
 from mlship.serve.exchange import Environ, Exchange
 from mlship.serve.problems import RequestRefused, not_found
-from mlship.serve.tokens import OPEN_PATHS, Tokens
+from mlship.serve.tokens import Tokens
 
 LISTENER = "mlship.listener"
 """In the environment of a request: at which port it came, `MAIN` or `METRICS`."""
@@ -20,9 +20,11 @@ class Access:
     Args:
         tokens: One of which has to be shown, or None.
         apart: Whether metrics have a port of their own.
+        open_paths: The paths that are answered to everybody.
     """
 
-    def __init__(self, tokens: Tokens | None, *, apart: bool = False) -> None:
+    def __init__(self, tokens: Tokens | None, *, apart: bool = False, open_paths: frozenset[str] = frozenset()) -> None:
+        self._open = open_paths
         self._tokens = tokens
         self._apart = apart
 
@@ -31,7 +33,7 @@ class Access:
         path = environ["PATH_INFO"]
         if environ.get(LISTENER) == METRICS:
             return None if path in _OF_METRICS else not_found()
-        if path in OPEN_PATHS:
+        if path in self._open:
             return None
         if self._tokens is not None:
             name = self._tokens.name_of(environ.get("HTTP_AUTHORIZATION", ""))

@@ -15,6 +15,7 @@ from mlship.serve.exchange import JSON, Environ, Exchange, Reply
 from mlship.serve.health import Health
 from mlship.serve.problems import RequestRefused, not_found
 from mlship.serve.served import Served
+from mlship.serve.table import nameless, rules
 
 View = Callable[[Request], Reply]
 
@@ -40,7 +41,8 @@ class App(Flask):
         def score(**_: str) -> Response:
             return self._score(limits.body)
 
-        for rule in _RULES:
+        self._nameless = frozenset(path for path, _ in nameless())
+        for rule in rules():
             self.add_url_rule(rule, rule, score, methods=["POST"], provide_automatic_options=False)
         for path, view in {"/livez": health.livez, "/readyz": health.readyz, **views}.items():
             self.add_url_rule(path, path, _get(view), methods=["GET"], provide_automatic_options=False)
@@ -86,7 +88,7 @@ class App(Flask):
 
     def _unknown(self) -> RequestRefused:
         names = ", ".join(f"'{name}'" for name in sorted(self._models))
-        if request.path in _NAMELESS:
+        if request.path in self._nameless:
             return RequestRefused(
                 404, "which_model", f"Several models are served, {names}: ask /models/NAME/predict of one of them."
             )
@@ -101,8 +103,6 @@ class App(Flask):
 
 _CODE = "X-Mlship-Code"  # never leaves: it carries the code of an error to the end of the request
 _SET_AT_THE_END = frozenset(("content-type", "content-length", _CODE.lower()))
-_NAMELESS = frozenset(("/predict",))
-_RULES = ("/predict", "/models/<name>/predict")
 _PHRASES = {item.value: f"{item.value} {item.phrase}" for item in HTTPStatus}
 
 

@@ -18,7 +18,7 @@ from mlship.model.values.codes import Array
 from mlship.serve.endpoint import Endpoint
 from mlship.serve.exchange import Asked, Call, Environ, Exchange, Headers, Reply
 from mlship.serve.problems import RequestRefused
-from mlship.serve.protocols.native import refusal
+from mlship.serve.table import refusal_at
 
 Gate = Callable[[Environ], MlshipError | None]
 """Looks at a request before anything else does, and returns why it is not answered, or None."""
@@ -123,7 +123,8 @@ class Desk:
     def refuse(self, exchange: Exchange, error: Exception) -> Reply:
         """Write the answer that tells an error; what is the server's own is logged without its text."""
         problem = error if isinstance(error, MlshipError) else MlshipError("unexpected")
-        reply = exchange.endpoint.refuse(problem) if exchange.endpoint else refusal(problem)
+        endpoint = exchange.endpoint
+        reply = endpoint.refuse(problem) if endpoint else refusal_at(exchange.environ["PATH_INFO"], problem)
         if reply.status >= 500 and not isinstance(problem, RequestRefused):
             _log.error("The request %s failed: %s", exchange.request_id, _where(error))
         return reply

@@ -123,30 +123,26 @@ class Dispatch:
             return told
         if refused:
             reply = self._desk.refuse(exchange, overloaded())
-        elif len(body) <= LARGEST_INLINE and self._is_soon_done(endpoint.served):
+        elif (light := _is_light(environ, body)) and self._is_soon_done(endpoint.served):
             reply = self._desk.answer(exchange, body)
         else:
-            reply = await self._answer(exchange, body)
+            reply = await self._answer(exchange, body, light=light)
         return Reply(reply.status, reply.body, headers=self._desk.close(exchange, reply))
 
     def _is_soon_done(self, served: Served) -> bool:
         return served.pace.call < LONGEST_INLINE and not served.pace.batching and not self._room.wait
 
-    async def _answer(self, exchange: Exchange, body: bytes) -> Reply:
+    async def _answer(self, exchange: Exchange, body: bytes, *, light: bool) -> Reply:
         endpoint = exchange.endpoint
         assert endpoint is not None
         try:
             self._desk.admit(exchange)
-            call = (
-                self._desk.read(exchange, body)
-                if len(body) <= LARGEST_INLINE
-                else await self._on_thread(self._desk.read, exchange, body)
-            )
+            call = self._desk.read(exchange, body) if light else await self._on_thread(self._desk.read, exchange, body)
             until = _until(exchange, call.seconds, self._room.timeout)
             future = self._batchers[id(endpoint.served)].submit(call.feed, until)
             scored = await self._in_time(future, until, endpoint.served)
             exchange.queue, exchange.score, exchange.together = scored.queue, scored.score, scored.together
-            if call.feed.rows <= _ROWS_INLINE:
+            if light and call.feed.rows <= _ROWS_INLINE:
                 return self._desk.write(exchange, call, scored.outputs)
             written: Reply = await self._on_thread(self._desk.write, exchange, call, scored.outputs)
             return written
@@ -201,7 +197,18 @@ class _AtTurnsEnd(Executor):
         return Future()
 
 
+_LIGHT = ("application/json", "application/octet-stream")
+_ANYTHING = "*/*"
 _SLOW = frozenset(("/metrics",))
+
+
+def _is_light(environ: Environ, body: bytes) -> bool:
+    """Whether reading and writing take little; tables are for Polars, whose threads the loop need not wait for."""
+    return (
+        len(body) <= LARGEST_INLINE
+        and environ.get("CONTENT_TYPE", _LIGHT[0]).startswith(_LIGHT)
+        and environ.get("HTTP_ACCEPT", _ANYTHING) in (_ANYTHING, _LIGHT[0])
+    )
 
 
 def overloaded() -> RequestRefused:

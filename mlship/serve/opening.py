@@ -25,6 +25,7 @@ from mlship.serve.settings import Limits
 from mlship.serve.shadow import Shadow
 from mlship.serve.table import endpoints_of
 from mlship.serve.tracing import is_asked_for, tracing
+from mlship.serve.views import View, open_paths, views_of
 from mlship.serve.watchers import Watcher
 
 
@@ -40,11 +41,13 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
         ModelRefused: A model cannot be opened.
     """
     models = {model.name: _served(model, plan.limits) for model in plan.models}
-    access = Access(plan.tokens, apart=plan.metrics_listener is not None)
+    access = Access(plan.tokens, apart=plan.metrics_listener is not None, open_paths=open_paths())
     desk = Desk(endpoints_of(models), access, safe=safe_headers(encrypted=plan.tls is not None))
     metrics = Metrics(metrics_folder(plan.folder))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
-    app = App(desk, models, health, {"/metrics": MetricsView(metrics, plan.folder)})
+    views: dict[str, View] = views_of(models, health, plan.workers * plan.threads)
+    views["/metrics"] = MetricsView(metrics, plan.folder)
+    app = App(desk, models, health, views)
     offered.tell(plan.folder, app)
     room = Room(plan.threads, plan.parallel, plan.queue, plan.timeout, plan.batch_wait)
     dispatch = Dispatch(app, desk, models, room, on_hang)

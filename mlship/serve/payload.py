@@ -14,8 +14,9 @@ stand beside it, is an object with a list under a model's own column taken as a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ from mlship.serve.problems import MOST_LISTED, RequestRefused, RowsRefused
 
 _FORMS = 'a list of records, one record, {"instances": [records]} or {"columns": [names], "data": [rows]}'
 _CELLS_AT_ONCE = 1 << 16  # a body of a few kB can miss millions of values: they are counted in blocks, not kept
-_MOST_COUNTED = 100_000
+MOST_COUNTED = 100_000
+"""Refused values after which reading is given up: each takes memory, and nobody reads so many."""
 _LONGEST_NAME = 100
 _FORM_KEYS = {"instances", "columns", "data"}
 
@@ -71,21 +73,79 @@ def read_document(document: Any, signature: Signature, most_rows: int, *, reject
         RowsRefused: The model does not accept all values, and `reject` is False or there are too many of them.
     """
     rows, names = _rows_of(document, signature)
+    return read_rows(rows, names, signature, most_rows, reject=reject)
+
+
+def read_rows(
+    rows: list[Any], names: list[str] | None, signature: Signature, most_rows: int, *, reject: bool = False
+) -> Read:
+    """Read rows, each an object, or a list of the values of named columns.
+
+    Args:
+        rows: The rows.
+        names: The names of their columns when each is a list, else None.
+        signature: The model's columns.
+        most_rows: The row limit.
+        reject: See `read_document`.
+
+    Raises:
+        RequestRefused: 413 past the row limit.
+        RowsRefused: As `read_document` says.
+    """
     check_rows(len(rows), most_rows)
-    step = max(1, _CELLS_AT_ONCE // max(1, len(signature.inputs)))
-    blocks: list[Mapping[str, Array]] = []
-    refused: list[CellError] = []
-    count = 0
+    step = cells_at_once(signature)
+    gathered = Gathered(reject=reject)
     for start in range(0, max(1, len(rows)), step):
         block, errors = _read_block(signature, rows[start : start + step], names)
-        blocks.append(block.accepted_columns())
-        refused += _moved(errors if reject else errors[: MOST_LISTED - len(refused)], start)
-        count += len(errors)
-        if count > _MOST_COUNTED:
-            raise RowsRefused(refused, count, complete=start + step >= len(rows))
-    if count and not reject:
-        raise RowsRefused(refused, count)
-    return Read(len(rows), blocks[0] if len(blocks) == 1 else _joined(blocks), refused)
+        gathered.add(start, block, errors, last=start + step >= len(rows))
+    return gathered.end(len(rows))
+
+
+def cells_at_once(signature: Signature) -> int:
+    """Return how many rows of a model are read at once."""
+    return max(1, _CELLS_AT_ONCE // max(1, len(signature.inputs)))
+
+
+class Gathered:
+    """Rows that are read block by block.
+
+    Args:
+        reject: See `read_document`.
+    """
+
+    def __init__(self, *, reject: bool) -> None:
+        self._reject = reject
+        self._blocks: list[Mapping[str, Array]] = []
+        self._refused: list[CellError] = []
+        self._count = 0
+
+    def add(self, start: int, block: Coerced, errors: Sequence[CellError], *, last: bool) -> None:
+        """Add a block.
+
+        Args:
+            start: The place of its first row.
+            block: Its columns.
+            errors: What was refused in it, the rows counted from its first.
+            last: Whether it is the last one.
+
+        Raises:
+            RowsRefused: Too much has been refused to go on.
+        """
+        self._blocks.append(block.accepted_columns())
+        self._refused += _moved(errors if self._reject else errors[: MOST_LISTED - len(self._refused)], start)
+        self._count += len(errors)
+        if self._count > MOST_COUNTED:
+            raise RowsRefused(self._refused, self._count, complete=last)
+
+    def end(self, rows: int) -> Read:
+        """Return all rows.
+
+        Raises:
+            RowsRefused: Some were refused, which is not to be told row by row.
+        """
+        if self._count and not self._reject:
+            raise RowsRefused(self._refused, self._count)
+        return Read(rows, self._blocks[0] if len(self._blocks) == 1 else _joined(self._blocks), self._refused)
 
 
 def check_rows(rows: int, most: int) -> None:
@@ -98,6 +158,19 @@ def check_rows(rows: int, most: int) -> None:
         raise RequestRefused(
             413, "too_many_rows", f"The request has {rows:,} rows; this server takes up to {most:,} at once."
         )
+
+
+def check_missing(names: Container[str], rows: int, signature: Signature) -> None:
+    """Refuse at once what lacks so much that a small body would lead to millions of errors.
+
+    Raises:
+        RowsRefused: The columns that are missing, each in every row, are too many to tell one by one.
+    """
+    absent = [name for name in signature.names if name not in names]
+    count = rows * len(absent)
+    if count > MOST_COUNTED:
+        cells = islice(product(range(rows), absent), MOST_LISTED)
+        raise RowsRefused([CellError(row, name, "missing_column") for row, name in cells], count, complete=False)
 
 
 def parse(body: bytes) -> Any:
@@ -133,7 +206,7 @@ def _rows_of(document: Any, signature: Signature) -> tuple[list[Any], list[str] 
     if wrapped:
         return document["instances"], None
     if split:
-        return document["data"], _column_names(document["columns"])
+        return document["data"], column_names(document["columns"])
     if not any(name in document for name in signature.names):
         # no record of this model: say what is wrong with the form that was probably meant
         for name in ("instances", "columns", "data"):
@@ -150,7 +223,12 @@ def _is_form(document: dict[str, Any], keys: tuple[str, ...], signature: Signatu
     return not (own and others)
 
 
-def _column_names(names: list[Any]) -> list[str]:
+def column_names(names: list[Any]) -> list[str]:
+    """Check the names of columns.
+
+    Raises:
+        RequestRefused: 400, they are no names, or one is there twice.
+    """
     if not all(isinstance(name, str) for name in names):
         raise _bad_shape('has something other than text in "columns"')
     seen: set[str] = set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mlship.model.feed import Feed
 from mlship.model.session import Session
@@ -31,6 +32,17 @@ class Served:
         self.pace = pace
         self.identity = {"name": name, "version": session.card.version, "digest": session.digest}
         self.matrix = MatrixReader(session.signature) if MatrixReader.fits(session.signature) else None
+
+    def plain(self, records: Sequence[Any] | None) -> Feed | None:
+        """Return records as the one matrix that the model takes, or None when it takes the rules to read them.
+
+        Args:
+            records: What may be records, or None.
+        """
+        if self.matrix is None or records is None or len(records) > self.limits.rows:
+            return None
+        matrix = self.matrix.read(records)
+        return None if matrix is None else Feed(len(matrix), matrix=matrix)
 
     def score(self, feed: Feed) -> Mapping[str, Array]:
         """Score rows.

@@ -14,7 +14,6 @@ from pathlib import Path
 from mlship.errors import UsageError
 
 VARIABLE = "MLSHIP_TOKEN"
-OPEN_PATHS = frozenset(("/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"))
 """What is answered without a token: probes have none."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")

@@ -23,6 +23,7 @@ from mlship.serve.health import Health
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits, Pace
 from mlship.serve.table import endpoints_of
+from mlship.serve.views import views_of
 
 ROOT = Path(__file__).resolve().parents[2]
 JSON = {"Content-Type": "application/json"}
@@ -167,7 +168,8 @@ def running(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> I
 def application(session: Session, limits: Limits | None = None, *, draining: bool = False) -> App:
     """Return the application that serves one open model, in this process."""
     models = {session.card.name: Served(session.card.name, session, limits or Limits(), Pace())}
-    return App(Desk(endpoints_of(models)), models, Health(models, lambda: draining), {})
+    health = Health(models, lambda: draining)
+    return App(Desk(endpoints_of(models)), models, health, views_of(models, health))
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

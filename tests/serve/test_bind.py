@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlship.errors import OutputFailed, UsageError
+from mlship.errors import MlshipError, OutputFailed, UsageError
 from mlship.serve.listening import bind
 from mlship.serve.settings import ServeOptions, Tls
 from tests.serve.server import read_answer, serving
@@ -61,13 +61,14 @@ def test_name_that_is_loopback_only_in_part(city_path: Path, monkeypatch: pytest
         bind(ServeOptions((str(city_path),), host="both", port=0))
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 def test_ipv6(city_path: Path) -> None:
-    """The loopback address of IPv6 is bound, and stands in brackets in the address."""
+    """The loopback address of IPv6 is bound, and stands in brackets in the address; without IPv6 that is told."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
-        pytest.skip("this machine has no address of IPv6")
+        with pytest.raises(MlshipError):
+            bind(ServeOptions((str(city_path),), host="::1", port=0))
+        return
     with serving(city_path, "--workers", "1", "--host", "::1") as server:
         assert server.ready["url"] == f"http://[::1]:{server.port}"
         with socket.create_connection(("::1", server.port), timeout=20) as connection:

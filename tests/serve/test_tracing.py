@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import pytest
-
 from tests.serve.server import JSON, ROOT, serving
 
 GOOD = {"my age": 1.0, "São é": 2.0, "city": "Porto"}
@@ -44,8 +42,6 @@ def _collector() -> Iterator[tuple[int, list[bytes]]]:
 
 def test_spans_go_on_with_the_trace_of_the_client(city_path: Path) -> None:
     """A request within a trace becomes a span of it, with model and rows and without a value, sent before the end."""
-    pytest.importorskip("opentelemetry.sdk")
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     with _collector() as (port, taken):
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
         with serving(city_path, "--workers", "1", env=env) as server:

@@ -60,6 +60,10 @@ class MatrixReader:
             matrix: NDArray[np.float64] = np.array(rows, dtype=np.float64).reshape(len(rows), self._width)
         except (KeyError, TypeError, OverflowError, ValueError):
             return None
+        return self.taken(matrix)
+
+    def taken(self, matrix: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return a matrix [rows, columns], or None when it takes the rules to say what a number in it is."""
         if not ((matrix >= self._low) & (matrix <= self._high)).all() or not np.isfinite(matrix).all():
             return None
         return matrix
