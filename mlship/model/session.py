@@ -229,5 +229,10 @@ def _versions(card: Card) -> str:
 
 
 def _padded(values: Array, size: int) -> Array:
-    short = size - len(values)
-    return np.concatenate([values, np.repeat(values[-1:], short, axis=0)]) if short else values
+    rows = len(values)
+    if rows == size:
+        return values
+    padded: Array = np.empty((size, *values.shape[1:]), dtype=values.dtype)
+    padded[:rows] = values
+    padded[rows:] = values[-1]
+    return padded

@@ -23,8 +23,20 @@ def _key(name: bytes) -> str:
     return text if text in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{text}"
 
 
+_SAME: Environ = {
+    "SCRIPT_NAME": "",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.version": (1, 0),
+    "wsgi.input_terminated": True,
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+
 def environ_of(request: Any, body: bytes, server: tuple[str, str], client: str) -> Environ:
-    """Return the WSGI environment of a request whose body is whole.
+    """Return the WSGI environment of a request whose body is whole, but for `wsgi.input`, which `call` adds.
 
     Args:
         request: gunicorn's request.
@@ -32,25 +44,14 @@ def environ_of(request: Any, body: bytes, server: tuple[str, str], client: str) 
         server: Host and port that were asked.
         client: The address that asks.
     """
-    environ: Environ = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": request.path.encode().decode("latin-1"),  # as PEP 3333 wants it
-        "QUERY_STRING": request.query or "",
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": server[1],
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": client,
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": request.scheme,
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "mlship.body": body,
-    }
+    environ = _SAME.copy()
+    environ["REQUEST_METHOD"] = request.method
+    environ["PATH_INFO"] = request.path.encode().decode("latin-1")  # as PEP 3333 wants it
+    environ["QUERY_STRING"] = request.query or ""
+    environ["SERVER_NAME"], environ["SERVER_PORT"] = server
+    environ["REMOTE_ADDR"] = client
+    environ["wsgi.url_scheme"] = request.scheme
+    environ["mlship.body"] = body
     for name, value in request.headers_bytes:
         key = _key(name)
         text = value.decode("latin-1")
@@ -67,6 +68,7 @@ def call(application: Application, environ: Environ) -> Reply:
     def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> None:  # noqa: ARG001
         started[:] = [(status, headers)]
 
+    environ["wsgi.input"] = io.BytesIO(environ["mlship.body"])
     answer = application(environ, start_response)
     try:
         body = b"".join(answer)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
@@ -70,6 +72,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _sent = False
     _counted = False
     _too_many = False
+    idle_since = math.inf
 
     def connection_made(self, transport: Any) -> None:
         """Begin the deadline of the first request."""
@@ -91,9 +94,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the first ones of a request begin its deadline."""
-        if self._deadline is None and self._awaiting_request:
-            self._by(self.worker.deadlines.header)
         super().data_received(data)
+        if self._deadline is None and self._awaiting_request and not self._counted:
+            self._by(self.worker.deadlines.header)
 
     def eof_received(self) -> bool:
         """Answer what is whole when a client has said that it sends no more; what is not whole is told so."""
@@ -120,6 +123,13 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _is_websocket_upgrade(self, request: Any) -> bool:  # noqa: ARG002
         """Take no connection for anything but HTTP."""
         return False
+
+    def _arm_keepalive_timer(self) -> None:
+        """Note since when nothing was asked: the worker looks from time to time, which costs less than a timer each."""
+        self.idle_since = self.worker.loop.time()
+
+    def _cancel_keepalive_timer(self) -> None:
+        self.idle_since = math.inf
 
     def _by(self, seconds: float | None) -> None:
         """Set the absolute end of the present phase, or none."""
@@ -275,7 +285,12 @@ def _unfit(environ: Environ, version: tuple[int, int]) -> int:
     host = environ.get("HTTP_HOST")
     if host is None:
         return 400 if version >= (1, 1) else 0
-    return 0 if _HOST.fullmatch(host) else 400
+    return 0 if _is_host(host) else 400
+
+
+@lru_cache(maxsize=256)
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
 
 
 _date = (0, "")

@@ -11,7 +11,8 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from secrets import token_hex
+from itertools import count
+from secrets import token_bytes
 
 from mlship.errors import MlshipError
 from mlship.model.values.codes import Array
@@ -33,6 +34,7 @@ SAFE_HEADERS: Headers = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
 _HSTS = ("Strict-Transport-Security", "max-age=31536000")
+_MOST_IDS = (1 << 64) - 1
 _log = logging.getLogger(__name__)
 
 
@@ -61,17 +63,21 @@ class Desk:
         self.gate = gate
         self.observers = observers
         self.safe_headers = safe
+        self._ids = count(int.from_bytes(token_bytes(8)))  # unlike those of every other worker; secret they need not be
 
     def open(self, environ: Environ) -> Exchange:
         """Begin an exchange."""
         given = environ.get("HTTP_X_REQUEST_ID")
         trace = trace_of(environ["HTTP_TRACEPARENT"]) if "HTTP_TRACEPARENT" in environ else ""
-        request_id = given if given and _REQUEST_ID.fullmatch(given) else trace or token_hex(8)
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else trace or self._new_id()
         endpoint = self.endpoints.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
         exchange = Exchange(environ, request_id, endpoint)
         exchange.trace = trace
         environ["mlship.exchange"] = exchange
         return exchange
+
+    def _new_id(self) -> str:
+        return f"{next(self._ids) & _MOST_IDS:016x}"
 
     def answer(self, exchange: Exchange, body: bytes) -> Reply:
         """Take all steps of an exchange that has an endpoint, but its end."""

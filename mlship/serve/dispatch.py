@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from mlship.serve import bridge
@@ -21,6 +20,7 @@ from mlship.serve.desk import Desk
 from mlship.serve.exchange import Environ, Exchange, Reply
 from mlship.serve.problems import RequestRefused
 from mlship.serve.served import Served
+from mlship.serve.turn import Turn
 from mlship.serve.watchers import Load, Watcher
 
 LARGEST_INLINE = 64 << 10
@@ -71,20 +71,17 @@ class Dispatch:
         self._on_hang = on_hang
         self.pool = ThreadPoolExecutor(room.threads, "mlship-serve")
         self._batchers = {
-            id(served): Batcher(served, self._where(served), room.parallel, wait=room.wait)
+            id(served): Batcher(served, self.pool, room.parallel, wait=room.wait) for served in models.values()
+        }
+        self._turns = {
+            id(served): Turn(served, desk)
             for served in models.values()
+            if served.pace.batching and served.pace.call < _LONGEST_TOGETHER and not room.wait
         }
         self.pending = 0
         """Requests that have come and are not answered."""
         self.watchers: Sequence[Watcher] = ()
         """Who is told some times a second how things are, and of the end."""
-
-    def _where(self, served: Served) -> Executor:
-        """Where a model is asked: what is put together and soon done costs least at the end of a turn of the loop."""
-        pace = served.pace
-        if pace.batching and pace.call < _LONGEST_TOGETHER and not self._room.wait:
-            return _AtTurnsEnd()
-        return self.pool
 
     @property
     def waiting(self) -> int:
@@ -123,14 +120,23 @@ class Dispatch:
             return told
         if refused:
             reply = self._desk.refuse(exchange, overloaded())
-        elif (light := _is_light(environ, body)) and self._is_soon_done(endpoint.served):
+        elif not (light := _is_light(environ, body)):
+            reply = await self._answer(exchange, body, light=light)
+        elif (turn := self._turns.get(id(endpoint.served))) is not None:
+            reply = await self._in_turn(turn, exchange, body)
+        elif endpoint.served.pace.call < LONGEST_INLINE and not self._room.wait:
             reply = self._desk.answer(exchange, body)
         else:
             reply = await self._answer(exchange, body, light=light)
         return Reply(reply.status, reply.body, headers=self._desk.close(exchange, reply))
 
-    def _is_soon_done(self, served: Served) -> bool:
-        return served.pace.call < LONGEST_INLINE and not served.pace.batching and not self._room.wait
+    async def _in_turn(self, turn: Turn, exchange: Exchange, body: bytes) -> Reply:
+        try:
+            self._desk.admit(exchange)
+            call = self._desk.read(exchange, body)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return self._desk.refuse(exchange, error)
+        return await turn.answer(exchange, call)
 
     async def _answer(self, exchange: Exchange, body: bytes, *, light: bool) -> Reply:
         endpoint = exchange.endpoint
@@ -186,15 +192,6 @@ class Dispatch:
         self.pool.shutdown(wait=False, cancel_futures=True)
         for watcher in self.watchers:
             watcher.close()
-
-
-class _AtTurnsEnd(Executor):
-    """Runs what it is given on the event loop, after all that is due in this turn: requests that came together join."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have a function called; what it returns nobody is told."""
-        asyncio.get_running_loop().call_soon(partial(fn, *args, **kwargs))
-        return Future()
 
 
 _LIGHT = ("application/json", "application/octet-stream")

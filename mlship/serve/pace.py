@@ -19,7 +19,7 @@ from mlship.serve.settings import Pace
 
 _TOGETHER = 16
 _PAYS = 0.7  # of the time that the same rows take one by one; below, the time of waiting for others is won back
-_CHEAP = 2e-4  # seconds of a call below which putting requests together takes longer than calling for each
+_CHEAP = 1.5e-5  # seconds of a call below which putting requests together takes longer than calling for each
 _LONGEST = 1.0
 
 

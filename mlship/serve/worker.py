@@ -144,12 +144,19 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive and self.ppid == os.getppid():
             self.notify()
             self.dispatch.tick(len(self.connections))
+            self._end_idle()
             left = None if self._drain_until is None else self._drain_until - time.monotonic()
             if left is not None and left <= 0:
                 self.alive = False
                 break
             await asyncio.sleep(_TICK_SECONDS if left is None else min(_TICK_SECONDS, left))
         await self._shutdown()
+
+    def _end_idle(self) -> None:
+        """Close the connections on which nothing was asked for long."""
+        since = self.loop.time() - self.cfg.keepalive
+        for connection in [one for one in self.connections if one.idle_since < since]:
+            connection.end_when_idle()
 
     def _connection(self, listener: str) -> Connection:
         connection = self._make_connection(self)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import prometheus_client
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from pydantic import BaseModel, create_model
 
 from tests.benchmarks.rows import COLUMNS
@@ -40,24 +39,19 @@ def application(model: str) -> FastAPI:
     requests = prometheus_client.Counter("requests_total", "Requests answered", ["path", "status"])
     seconds = prometheus_client.Histogram("request_seconds", "Time that a request took", ["path"])
 
-    @app.middleware("http")
-    async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        start = time.perf_counter()
-        response = await call_next(request)
-        path = request.url.path
-        seconds.labels(path).observe(time.perf_counter() - start)
-        requests.labels(path, response.status_code).inc()
-        return response
-
     @app.post("/predict")
     async def predict(body: Rows) -> list[dict[str, Any]]:
+        start = time.perf_counter()  # here and not in a middleware, which costs FastAPI as much again
         matrix = np.array([[getattr(row, name) for name in COLUMNS] for row in body.rows], dtype=kind)
         labels, *chances = session.run(None, {given.name: matrix})
         columns = np.column_stack([np.asarray(part, dtype=np.float64).reshape(len(matrix), -1) for part in chances])
-        return [
+        answer = [
             {"prediction": label.item(), **{f"probability_{place}": chance for place, chance in enumerate(found)}}
             for label, found in zip(np.ravel(labels), columns.tolist(), strict=True)
         ]
+        seconds.labels("/predict").observe(time.perf_counter() - start)
+        requests.labels("/predict", 200).inc()
+        return answer
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:

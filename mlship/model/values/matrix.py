@@ -6,6 +6,7 @@ stands here; of all else None is returned, and those rules say what it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -32,6 +33,7 @@ class MatrixReader:
         self._width = len(columns)
         self._get = itemgetter(*(column.name for column in columns))
         self._low = np.array([_low(column) for column in columns])
+        self._bounded = any(column.limit is not None or column.low is not None for column in columns)
         self._high = np.array([np.inf if column.limit is None else column.limit for column in columns])
 
     @staticmethod
@@ -64,7 +66,11 @@ class MatrixReader:
 
     def taken(self, matrix: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Return a matrix [rows, columns], or None when it takes the rules to say what a number in it is."""
-        if not ((matrix >= self._low) & (matrix <= self._high)).all() or not np.isfinite(matrix).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(np.add.reduce(matrix, axis=None))  # of numbers one of which is not finite, none is
+        if not math.isfinite(total):
+            return None
+        if self._bounded and not ((matrix >= self._low) & (matrix <= self._high)).all():
             return None
         return matrix
 
