@@ -1,8 +1,9 @@
 """Whether what is asked still looks like the sample, and how answers are distributed: counted off the requests' way.
 
-The rows of exchanges are kept for a moment and counted on a thread of the pool every 2 seconds: at most the first 4,096
-or so of each model in that time, and the others are told as a number. A worker writes its counts since its model was
-loaded, by the model's digest; whoever counted last adds up those of all workers and tells what comes of it.
+The rows of exchanges are kept for a moment and counted on a thread of the pool every 2 seconds: at most the first 256
+requests or 4,096 rows of each model in that time, and the others are told as a number. A worker writes its counts since
+its model was loaded, by the model's digest; whoever counted last adds up those of all workers and tells what comes of
+it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mlship.serve.served import Served
 from mlship.serve.watchers import Load
 
 MOST_ROWS = 4096
+MOST_REQUESTS = 256
 TICKS = 8
 
 _log = logging.getLogger(__name__)
@@ -120,7 +122,7 @@ class _Watched:
     def keep(self, feed: Feed, outputs: Mapping[str, Array]) -> None:
         """Keep rows for being counted, or count that they are not."""
         with self._metrics.lock:
-            if self.kept >= MOST_ROWS:
+            if self.kept >= MOST_ROWS or len(self._answered) >= MOST_REQUESTS:
                 self._skipped.pending += feed.rows
             elif feed.rows:
                 self.kept += feed.rows

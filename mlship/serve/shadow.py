@@ -25,7 +25,8 @@ from mlship.serve.served import Served
 from mlship.serve.watchers import Load
 
 MOST_ROWS = 4096
-"""Rows that wait for the shadow; further ones are passed over."""
+MOST_REQUESTS = 256
+"""Rows, and requests, that wait for the shadow; further ones are passed over."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Shadow:
         if call is None or exchange.outputs is None or not call.feed.rows:
             return
         with self._lock:
-            if self._rows < MOST_ROWS:
+            if self._rows < MOST_ROWS and len(self._kept) < MOST_REQUESTS:
                 self._rows += call.feed.rows
                 self._kept.append((call.feed, exchange.outputs))
                 return

@@ -1,9 +1,9 @@
 """Requests that come in one turn of the event loop are scored in one call, at its end.
 
-
-
-the bits of a row do not depend on its neighbours is what the artifact's row multiple guarantees; a foreign model, of
-which nobody knows, is never asked so.
+Nobody waits for company: what has come has come, and is answered before the loop looks for more. A call of a small
+model takes longer to begin than to score a row, so that the requests of a busy server share what each would pay alone.
+That the bits of a row do not depend on its neighbours is what the artifact's row multiple guarantees; a foreign model,
+of which nobody knows, is never asked so.
 """
 
 from __future__ import annotations

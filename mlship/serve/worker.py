@@ -7,9 +7,11 @@ only then closes its listener: gunicorn's own asgi worker closes at once, and cl
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 import signal
+import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,7 @@ MOST_CONNECTIONS = 1_000
 
 _PAUSE_SECONDS = 1.0
 _TICK_SECONDS = 0.25
+_SWITCH_SECONDS = 5e-4  # after which a thread that counts or parses lets the loop get on
 
 
 class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -86,6 +89,9 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         from mlship.serve.desk import safe_headers
 
         self._make_connection = Connection
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        gc.collect()
+        gc.freeze()  # what is there now stays; looking through it again and again would hold requests up
         self.deadlines = Deadlines()
         self.largest_body = plan.limits.body
         self.safe_headers = safe_headers(encrypted=plan.tls is not None)
