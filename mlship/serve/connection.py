@@ -10,35 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import re
 import time
 from dataclasses import dataclass
-from email.utils import formatdate
-from functools import lru_cache
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
 
 from mlship.serve import bridge
 from mlship.serve.access import LISTENER, MAIN, METRICS
-from mlship.serve.app import status_line, too_large
-from mlship.serve.exchange import Environ, Headers, Reply
+from mlship.serve.app import too_large
+from mlship.serve.exchange import Environ, Reply
+from mlship.serve.heads import head, refused_as, unfit, whole
 from mlship.serve.problems import RequestRefused
-from mlship.serve.protocols.native import refusal
 
-_CODES = {
-    400: ("bad_request", "The request is not well-formed HTTP/1.1."),
-    408: ("request_timeout", "The request did not come to its end in time."),
-    413: ("body_too_large", "The body is larger than this server takes."),
-    414: ("uri_too_long", "The request line is too long."),
-    417: ("expectation_failed", "The Expect header is not 100-continue."),
-    431: ("headers_too_large", "The headers are too many or too long."),
-    500: ("unexpected", "The server could not answer; its operator finds the reason in its log."),
-    501: ("unsupported_transfer_coding", "The transfer coding is not supported."),
-    503: ("draining", "The server is stopping and takes no more work."),
-}
-_CONTINUE = "100-continue"
-_HOST = re.compile(r"(?:[\w.~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?", re.ASCII)
 _MOST_DISCARDED = 64 << 20
 _SPARE_CONNECTIONS = 50
 
@@ -51,13 +35,11 @@ class Deadlines:
         header: From the first byte of a request, or the beginning of a connection, to the end of its headers.
         body: For the body, besides what its size takes at `rate`.
         rate: Bytes a second that a body has to come with, and an answer be taken with, after that.
-        idle: Between requests.
     """
 
     header: float = 5.0
     body: float = 5.0
     rate: float = 128 * 1024
-    idle: float = 75.0
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
@@ -106,7 +88,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if self._current_request is not None:
             cut = RequestRefused(400, "body_cut_short", "The body ended before it was whole.")
             reply = whole(cut, self.worker.safe_headers)
-            self._safe_write(_head(reply, close=True) + reply.body)
+            self._safe_write(head(reply, close=True) + reply.body)
         return False
 
     def _on_message_complete(self) -> None:
@@ -180,8 +162,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if body is None:
             return False
         environ = self._environ(request, body, sockname, peername)
-        if status := _unfit(environ, request.version):
-            reply = whole(RequestRefused(status, *_CODES[status]), self.worker.safe_headers)
+        if status := unfit(environ, request.version):
+            reply = whole(refused_as(status), self.worker.safe_headers)
             await self._send(request, self._noted(reply, request), close=True)
             return False
         reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
@@ -243,10 +225,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         body = b"" if request.method == "HEAD" else reply.body
         self._sent = True
         if body:
-            self._response_buffer = _head(reply, close)
+            self._response_buffer = head(reply, close)
             self._send_body(body)
         else:
-            self._safe_write(_head(reply, close))
+            self._safe_write(head(reply, close))
         if self._flow_control is not None and self._flow_control.write_paused:
             left = self.transport.get_write_buffer_size()  # what the kernel has taken counts as sent
             self._by(self.worker.deadlines.body + left / self.worker.deadlines.rate)
@@ -256,9 +238,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:  # noqa: ARG002
         """Answer what never reached the application, in the form of all our errors."""
-        code, text = _CODES.get(status, _CODES[400])
-        reply = self._noted(whole(RequestRefused(status, code, text), self.worker.safe_headers))
-        self._safe_write(_head(reply, close=True) + reply.body)
+        reply = self._noted(whole(refused_as(status), self.worker.safe_headers))
+        self._safe_write(head(reply, close=True) + reply.body)
 
     def _noted(self, reply: Reply, request: Any = None) -> Reply:
         """Have an answer counted and logged that the application does not see."""
@@ -269,42 +250,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             environ["PATH_INFO"] = request.path.encode().decode("latin-1")
         self.worker.dispatch.note(reply, environ)
         return reply
-
-
-def whole(refused: RequestRefused, safe: Headers) -> Reply:
-    """Return the answer to what no application sees, its headers whole."""
-    reply = refusal(refused)
-    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *safe)
-    return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
-
-
-def _unfit(environ: Environ, version: tuple[int, int]) -> int:
-    """Return the status with which a request is refused that gunicorn lets pass, or 0."""
-    if environ.get("HTTP_EXPECT", _CONTINUE).lower() != _CONTINUE:
-        return 417
-    host = environ.get("HTTP_HOST")
-    if host is None:
-        return 400 if version >= (1, 1) else 0
-    return 0 if _is_host(host) else 400
-
-
-@lru_cache(maxsize=256)
-def _is_host(text: str) -> bool:
-    return _HOST.fullmatch(text) is not None
-
-
-_date = (0, "")
-
-
-def _head(reply: Reply, close: bool) -> bytes:
-    """Status line and headers; the values of headers are ours, or were looked at before they became so."""
-    global _date  # noqa: PLW0603 - the text of a second, once a second
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True))
-    lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-    end = "Connection: close\r\n\r\n" if close else "\r\n"
-    return f"HTTP/1.1 {status_line(reply.status)}\r\n{lines}Date: {_date[1]}\r\n{end}".encode("latin-1")
 
 
 def _server_of(sockname: Any) -> tuple[str, str]:
