@@ -54,6 +54,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _sent = False
     _counted = False
     _too_many = False
+    _gone = False
     idle_since = math.inf
 
     def connection_made(self, transport: Any) -> None:
@@ -69,6 +70,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
+        self._gone = True
         self._by(None)
         self._uncount()
         self.worker.connections.discard(self)
@@ -83,8 +85,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def eof_received(self) -> bool:
         """Answer what is whole when a client has said that it sends no more; what is not whole is told so."""
         self._keepalive = 0
-        if self._counted or self._sent:
-            return True  # asyncio then leaves the way back open
+        if self._counted or (self._sent and not self._awaiting_request):
+            return True  # asyncio then leaves the way back open; what follows closes it after the answer
         if self._current_request is not None:
             cut = RequestRefused(400, "body_cut_short", "The body ended before it was whole.")
             reply = whole(cut, self.worker.safe_headers)
@@ -94,6 +96,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _on_message_complete(self) -> None:
         """Take a place among the requests to answer; whether there was one is decided now, and told in turn."""
         super()._on_message_complete()
+        if self._gone:  # a pipelined request of a client that is no longer there has nobody to give its place back
+            return
         self._counted = True
         self._too_many = not self.worker.dispatch.come()
 
@@ -151,6 +155,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             body = receiver._chunks.popleft() if receiver._chunks else b""
             receiver._buffered = 0
             receiver._body_finished = True
+            if self._too_many and (busy := self.worker.dispatch.busy(request.method, request.path)) is not None:
+                self._uncount()
+                close = self._will_close(request, False)
+                await self._send(request, self._noted(busy, request), close)
+                return not close
             if len(body) > self.worker.largest_body:
                 await self._refuse_body(request, receiver)
                 return False

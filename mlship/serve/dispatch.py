@@ -78,6 +78,7 @@ class Dispatch:
             for served in models.values()
             if served.pace.batching and served.pace.call < _LONGEST_TOGETHER and not room.wait
         }
+        self._busy: dict[str, Reply] = {}
         self.pending = 0
         """Requests that have come and are not answered."""
         self.watchers: Sequence[Watcher] = ()
@@ -102,6 +103,26 @@ class Dispatch:
         self._desk.open(environ)
         refused = self._desk.gate(environ)
         return refused if isinstance(refused, RequestRefused) else None
+
+    def busy(self, method: str, path: str) -> Reply | None:
+        """Return the answer to a request for which there was no room, its headers whole; None where there always is.
+
+        Made once for each path: a server that refuses more than it answers has no time to put each refusal together.
+        """
+        endpoint = self._desk.endpoints.get(path) if method == "POST" else None
+        if endpoint is None:
+            return None
+        reply = self._busy.get(path)
+        if reply is None:
+            refusal = endpoint.refuse(overloaded())
+            headers = (
+                ("Content-Type", refusal.content_type),
+                ("Content-Length", str(len(refusal.body))),
+                *self._desk.safe_headers,
+                *refusal.headers,
+            )
+            reply = self._busy[path] = Reply(refusal.status, refusal.body, headers=headers, code=refusal.code)
+        return reply
 
     async def answer(self, environ: Environ, body: bytes, *, refused: bool = False) -> Reply:
         """Answer a request, its headers whole.

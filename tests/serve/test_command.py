@@ -27,7 +27,7 @@ def test_readiness_object(server: Server) -> None:
     assert ready["proven"] is True
     assert len(server.children()) == 2
     assert "POST /predict" in ready["endpoints"]
-    assert ready["batching"]["cities"]["on"] is False
+    assert ready["batching"]["cities"]["on"] is True
     assert ready["cpus"] > 0
     assert ready["auth"] == {"loopback": True, "tokens": [], "client_certificates": False, "anyone": False}
 
@@ -50,7 +50,7 @@ def test_table_tells_what_is_served(server: Server) -> None:
     ready = server.ready
     assert said["Model"] == f"cities v1 (digest {ready['model']['digest'][:12]})"
     assert said["Proof"] == "proven equal to its original"
-    assert said["Micro-batching"].startswith("off: a call takes 0.")
+    assert said["Micro-batching"].startswith("on: a call takes 0.")
     assert said["Address"] == ready["url"]
     offered = {
         "POST /models/cities/predict",

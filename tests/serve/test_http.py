@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import json
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +148,27 @@ def test_forged_proxy_headers_change_nothing(server: Server) -> None:
     """Headers that only a proxy may set are ignored, also from this machine."""
     answer = server.ask("GET", "/livez", headers={"SCRIPT_NAME": "/other", "X-Forwarded-Proto": "https"})
     assert answer.status == 200
+
+
+def test_connections_that_clients_close_are_let_go(server: Server) -> None:
+    """A client that closes after its answer leaves nothing open in the server."""
+    before = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in server.children())
+    for _ in range(50):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+            connection.request("POST", "/predict", b"[]", JSON)
+            assert answer_of(connection).status == 200
+    deadline = time.monotonic() + 5
+    while (now := sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in server.children())) > before + 5:
+        assert time.monotonic() < deadline, (before, now)
+        time.sleep(0.1)
+
+
+def test_half_closed_connection_gets_its_answer(server: Server) -> None:
+    """A client that says it sends no more is answered, and the connection is closed."""
+    body = json.dumps(GOOD).encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.endswith(b"}")

@@ -86,7 +86,7 @@ def _recovered(port: int) -> None:
 def test_a_call_that_hangs(city_path: Path) -> None:
     """It is given up at --timeout with 503, others are answered all the while, and the worker is replaced."""
     hanging = post("/predict", json.dumps([{NUMBERS[0]: 666.0, NUMBERS[1]: 0.0, "city": "Porto"}]).encode())
-    code = program(HANG, pace="call=0.002")
+    code = program(HANG, pace="call=0.005, batching=False")
     with serving(city_path, "--workers", "1", "--threads", "3", "--timeout", "1.5", code=code) as server:
         (worker,) = server.children()
         good = load.Background(lambda: load.Load(server.port, lambda number: ask(number % 600), clients=2, fresh=True))
