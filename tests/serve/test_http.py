@@ -172,3 +172,47 @@ def test_half_closed_connection_gets_its_answer(server: Server) -> None:
         received = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert received.startswith(b"HTTP/1.1 200 OK")
     assert received.endswith(b"}")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/predict", "/livez", "/v2/models/cities/infer"])
+def test_other_methods_are_refused(server: Server, method: str, path: str) -> None:
+    """A method that a path does not take is 405 as JSON, and nothing of the request comes back."""
+    answer = server.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nSecret: 4711\r\n\r\n".encode())
+    assert answer.status == 405
+    assert answer.headers["content-type"] == "application/json"
+    assert b"4711" not in answer.body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../predict",
+        "/predict/..",
+        "/%2e%2e/etc/passwd",
+        "/..%2fetc%2fpasswd",
+        "/predict;x",
+        "/./predict",
+        "/predict%00",
+    ],
+)
+def test_paths_lead_nowhere_else(server: Server, path: str) -> None:
+    """Nothing is served but the paths as they stand: 404, also for what other servers would make a path of."""
+    body = json.dumps(GOOD).encode()
+    head = HEAD.replace(b"/predict", path.encode(), 1)
+    answer = server.raw(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert answer.status in (400, 404)
+    assert b"predictions" not in answer.body
+
+
+def test_connect_and_absolute_form(server: Server) -> None:
+    """This is no proxy: CONNECT is refused, and a whole URL as target leads to no other host."""
+    assert server.raw(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n").status in (
+        400,
+        404,
+        405,
+        501,
+    )
+    answer = server.raw(b"GET http://example.com/livez HTTP/1.1\r\nHost: example.com\r\n\r\n")
+    assert answer.status in (200, 400, 404)
+    assert answer.headers["content-type"] == "application/json"

@@ -247,3 +247,15 @@ def test_check_that_is_killed_is_told(city_path: Path) -> None:
     )
     assert result.returncode == 4
     assert "ended by signal 9" in result.stderr
+
+
+def test_without_home_and_shared_memory(city_path: Path, tmp_path: Path) -> None:
+    """A container without a home, with one folder that can be written, is enough; nothing of ours stays in it."""
+    own = tmp_path / "tmp"
+    own.mkdir()
+    with serving(
+        city_path, *ONE, env={"HOME": "/nonexistent", "TMPDIR": str(own), "XDG_CACHE_HOME": "/nonexistent"}
+    ) as server:
+        assert server.ask("POST", "/predict", GOOD).status == 200
+        assert server.stop() == 0
+    assert not list(own.glob("*mlship*"))
