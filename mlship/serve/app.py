@@ -78,6 +78,8 @@ class App(Flask):
         exchange: Exchange = request.environ["mlship.exchange"]
         if exchange.endpoint is None:
             self.desk.admit(exchange)
+            if request.path.startswith("//"):  # which routing would take for one slash
+                raise not_found()
 
     def _score(self, largest_body: int) -> Response:
         """Answer at a path of the table; the body is read here, where no worker of ours has done so."""

@@ -61,6 +61,7 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
             "worker_tmp_dir": _SHARED_MEMORY if shared else None,  # on a disk a heartbeat can stall
             "http_protocols": "h1",
             "asgi_lifespan": "off",
+            "asgi_disconnect_grace_period": 0,  # what nobody waits for is not answered
             "control_socket_disable": True,
             "preload_app": False,
             "forwarded_allow_ips": "",

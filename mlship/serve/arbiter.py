@@ -35,14 +35,15 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._failures = 0
         self._candidate: Candidate | None = None
         self._again = False
-        self._replaced: dict[int, int] = {}  # the process of a new worker, and of the one whose place it takes
-        self._watch = Watch([model.source for model in app.plan.models]) if app.plan.watch else None
+        self._hung: set[int] = set()  # workers in which a call hangs, and whose successors are not ready
+        sources = [model.source for model in (*app.plan.models, *([app.plan.shadow] if app.plan.shadow else []))]
+        self._watch = Watch(sources) if app.plan.watch else None
         super().__init__(app)
         self.cfg.set("child_exit", lambda _, worker: self._worker_ended(worker.pid))
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
         """Wait as always; look often whether the server is ready, or a reload gets on."""
-        busy = not self._announced or self._candidate is not None or self._replaced
+        busy = not self._announced or self._candidate is not None or self._hung
         signals: list[int] = super().wait_for_signals(_BUSY_SECONDS if busy else timeout)
         self._look()
         return signals
@@ -69,15 +70,17 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._candidate = Candidate.of(self.app.plan)
 
     def _look_after_hung(self) -> None:
-        """Start a worker for each in which a call hangs, which serves on until the new one does."""
+        """Have another worker started for each in which a call hangs, which serves on until all others are ready."""
         for pid in self.app.hung & self.WORKERS.keys():
-            self.WORKERS[pid].retired = True
-            self._replaced[self.spawn_worker()] = pid
+            self.WORKERS[pid].retired = True  # it no longer counts, so that another one is started
+            self._hung.add(pid)
         self.app.hung.clear()
-        for new in self._replaced.keys() & self.app.ready:
-            old = self._replaced.pop(new)
-            if old in self.WORKERS:
-                self.kill_worker(old, RETIRE)
+        self._hung &= self.WORKERS.keys()
+        ready = sum(pid in self.app.ready and not getattr(one, "retired", False) for pid, one in self.WORKERS.items())
+        if self._hung and ready >= self.num_workers:
+            for pid in self._hung:
+                self.kill_worker(pid, RETIRE)
+            self._hung.clear()
 
     def _get_on(self, candidate: Candidate) -> None:
         """Take the next step of a reload, when it can be taken."""

@@ -94,6 +94,8 @@ class Batcher:
 
     def go_round(self) -> None:
         """Score on another thread, as a call hangs: whoever waits behind it need not."""
+        with self._changed:
+            self._running += 1  # the thread that hangs keeps its own place
         self._pool.submit(self._work)
 
     def _work(self) -> None:

@@ -85,6 +85,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def eof_received(self) -> bool:
         """Answer what is whole when a client has said that it sends no more; what is not whole is told so."""
         self._keepalive = 0
+        if self._is_ssl:  # TLS has no way back that stays open
+            return False
         if self._counted or (self._sent and not self._awaiting_request):
             return True  # asyncio then leaves the way back open; what follows closes it after the answer
         if self._current_request is not None:
@@ -113,9 +115,18 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _arm_keepalive_timer(self) -> None:
         """Note since when nothing was asked: the worker looks from time to time, which costs less than a timer each."""
         self.idle_since = self.worker.loop.time()
+        self._sent = False
+        if getattr(self._callback_parser, "_buffer", b""):  # a request has begun that came in a pipeline
+            self._by(self.worker.deadlines.header)
 
     def _cancel_keepalive_timer(self) -> None:
         self.idle_since = math.inf
+
+    def _close_transport(self) -> None:
+        """Close, and let go of a client that does not take what is left for it."""
+        super()._close_transport()
+        if not self._gone and self.transport.get_write_buffer_size():
+            self.worker.loop.call_later(self.worker.deadlines.body, self.transport.abort)
 
     def _by(self, seconds: float | None) -> None:
         """Set the absolute end of the present phase, or none."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from mlship.serve import bridge
-from mlship.serve.batcher import Batcher, too_late
+from mlship.serve.batcher import Batcher, Scored, too_late
 from mlship.serve.desk import Desk
 from mlship.serve.exchange import Environ, Exchange, Reply
 from mlship.serve.problems import RequestRefused
@@ -29,6 +29,7 @@ LONGEST_INLINE = 1e-3
 """Seconds of a call that is made on the loop itself."""
 _LONGEST_TOGETHER = 3e-3  # seconds of a call with one row, whose rows are put together and scored on the loop
 _ROWS_INLINE = 1_000
+_MOMENT = 0.01  # seconds: a client that waits as long as we do is told that the model hangs
 _DEADLINE = "HTTP_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS"
 
 
@@ -139,17 +140,27 @@ class Dispatch:
                 return bridge.call(self._application, environ)
             told: Reply = await self._on_thread(bridge.call, self._application, environ)
             return told
-        if refused:
-            reply = self._desk.refuse(exchange, overloaded())
-        elif not (light := _is_light(environ, body)):
-            reply = await self._answer(exchange, body, light=light)
-        elif (turn := self._turns.get(id(endpoint.served))) is not None:
-            reply = await self._in_turn(turn, exchange, body)
-        elif endpoint.served.pace.call < LONGEST_INLINE and not self._room.wait:
-            reply = self._desk.answer(exchange, body)
-        else:
-            reply = await self._answer(exchange, body, light=light)
+        try:
+            reply = await self._reply(exchange, body, refused=refused)
+        except asyncio.CancelledError:
+            exchange.status, exchange.code = _CLIENT_GONE, "client_gone"
+            self._desk.observe(exchange)
+            raise
         return Reply(reply.status, reply.body, headers=self._desk.close(exchange, reply))
+
+    async def _reply(self, exchange: Exchange, body: bytes, *, refused: bool) -> Reply:
+        endpoint = exchange.endpoint
+        assert endpoint is not None
+        if refused:
+            return self._desk.refuse(exchange, overloaded())
+        light = _is_light(exchange.environ, body)
+        if not light:
+            return await self._answer(exchange, body, light=False)
+        if (turn := self._turns.get(id(endpoint.served))) is not None:
+            return await self._in_turn(turn, exchange, body)
+        if endpoint.served.pace.call < LONGEST_INLINE and not self._room.wait:
+            return self._desk.answer(exchange, body)
+        return await self._answer(exchange, body, light=True)
 
     async def _in_turn(self, turn: Turn, exchange: Exchange, body: bytes) -> Reply:
         try:
@@ -176,20 +187,32 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self._desk.refuse(exchange, error)
 
-    async def _in_time(self, future: Any, until: float, served: Served) -> Any:
-        """Wait for a call; one that hangs past the longest time of all cannot be ended, only its process can."""
+    async def _in_time(self, future: Future[Scored], until: float, served: Served) -> Scored:
+        """Wait for a call as long as the client does; one that has begun goes on, and is looked after later."""
+        hard = time.monotonic() + self._room.timeout
         waited = asyncio.wrap_future(future)
-        done, _ = await asyncio.wait((waited,), timeout=max(0.0, until - time.monotonic()))
+        try:
+            done, _ = await asyncio.wait((waited,), timeout=max(0.0, until - time.monotonic()))
+        except asyncio.CancelledError:  # the client is gone, and its rows are scored for nobody
+            future.cancel()
+            raise
         if done:
             return waited.result()
-        began = future.running()
-        future.cancel()
         waited.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it
-        if not began:
+        if future.cancel():  # it was still in line
             raise too_late()
-        self._batchers[id(served)].go_round()
-        self._on_hang()
+        left = hard - time.monotonic()
+        if left > _MOMENT:
+            asyncio.get_running_loop().call_later(left, self._look_after, future, served)
+            raise too_late()
+        self._look_after(future, served)
         raise RequestRefused(503, "timeout", "The model did not answer in time.", {"Retry-After": "1"})
+
+    def _look_after(self, future: Future[Scored], served: Served) -> None:
+        """A call that goes on past the longest time of all cannot be ended, only its process can."""
+        if future.running():
+            self._batchers[id(served)].go_round()
+            self._on_hang()
 
     async def _on_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
@@ -218,6 +241,7 @@ class Dispatch:
 _LIGHT = ("application/json", "application/octet-stream")
 _ANYTHING = "*/*"
 _SLOW = frozenset(("/metrics",))
+_CLIENT_GONE = 499  # of nginx, for logs and metrics: nobody sees it
 
 
 def _is_light(environ: Environ, body: bytes) -> bool:
@@ -239,6 +263,6 @@ def overloaded() -> RequestRefused:
 def _until(exchange: Exchange, seconds: float | None, longest: float) -> float:
     """When a request is given up: after `--timeout`, or earlier where client or proxy say so."""
     given = exchange.environ.get(_DEADLINE)
-    if given is not None and given.isdecimal() and len(given) < 10:
+    if given is not None and given.isdecimal() and len(given) < 10 and int(given):  # 0 is no limit for Envoy
         seconds = min(int(given) / 1000, seconds if seconds is not None else longest)
     return time.monotonic() + (longest if seconds is None else min(seconds, longest))

@@ -36,7 +36,7 @@ class Watch:
         self._next = time.monotonic() + _SECONDS
         now, before = self._look(), self._before
         self._before = now
-        if now != before or now == self._known or None in now:
+        if now != before or now == self._known:
             return False
         self._known = now
         return True

@@ -221,7 +221,7 @@ def test_excluded_answers_are_406(client: FlaskClient, accept: str) -> None:
     assert error_of(client, GOOD, 406, headers={"Accept": accept})["code"] == "not_acceptable"
 
 
-@pytest.mark.parametrize("path", ["/", "/predict/", "//predict", "/models", "/predict/%2e%2e", "/static/x"])
+@pytest.mark.parametrize("path", ["/", "/predict/", "//predict", "//livez", "/models", "/predict/%2e%2e", "/static/x"])
 def test_unknown_paths_are_404(client: FlaskClient, path: str) -> None:
     """A path that is not served is 404 in JSON, never a redirect."""
     answer = client.post(path, json=GOOD)

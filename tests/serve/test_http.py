@@ -216,3 +216,23 @@ def test_connect_and_absolute_form(server: Server) -> None:
     answer = server.raw(b"GET http://example.com/livez HTTP/1.1\r\nHost: example.com\r\n\r\n")
     assert answer.status in (200, 400, 404)
     assert answer.headers["content-type"] == "application/json"
+
+
+def test_half_a_request_in_a_pipeline_has_an_end(server: Server) -> None:
+    """What begins behind a whole request, and does not go on, is 408 in the time of any other request."""
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /")
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 408 Request Timeout" in received
+    assert time.monotonic() - begun < 10
+
+
+def test_slow_second_request_is_told(server: Server) -> None:
+    """A kept connection on which a second request does not come to its end is told so, as the first would be."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_answer(connection).status == 200
+        connection.sendall(b"GET /livez HT")
+        assert read_answer(connection).status == 408

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.serve.conftest import SumClient
 from tests.serve.models import expected_score
 
 GOOD = {"my age": 1.0, "São é": 2.0, "city": "Porto"}
@@ -57,3 +58,19 @@ def test_what_is_no_list_of_rows_is_refused_all_the_same(client: FlaskClient) ->
     """A body that has no rows at all is 400, and too many rows are 413."""
     assert post(client, 5)[0] == 400
     assert post(client, [BAD] * 5)[0] == 413
+
+
+@pytest.mark.parametrize("rows", [[], [{"a": 1.0, "b": 2.0}]])
+def test_clean_rows_of_a_model_of_numbers_have_a_list_too(sum_client: SumClient, rows: list[Any]) -> None:
+    """The shape of an answer depends on what was asked for, not on the rows."""
+    status, answer = post(sum_client("a", "b"), rows)
+    assert status == 200
+    assert answer["rejected"] == []
+    assert len(answer["predictions"]) == len(rows)
+
+
+def test_other_values_are_refused(client: FlaskClient) -> None:
+    """A value of on_error that means nothing is 400, and `refuse` is what happens without it."""
+    status, answer = post(client, [GOOD], query="?on_error=rejct")
+    assert (status, answer["error"]["code"]) == (400, "bad_query")
+    assert post(client, [GOOD, BAD], query="?on_error=refuse")[0] == 422

@@ -24,6 +24,18 @@ def refusal(error: MlshipError) -> Reply:
     return Reply(status_of(error), orjson.dumps(body_of(error)), headers=headers, code=error.code)
 
 
+def _is_rejecting(asked: Asked) -> bool:
+    """Whether rows with refused values are left out.
+
+    Raises:
+        RequestRefused: 400, `on_error` is neither `reject` nor `refuse`.
+    """
+    given = asked.query("on_error")
+    if given not in (None, "reject", "refuse"):
+        raise RequestRefused(400, "bad_query", "on_error is 'reject', or 'refuse', which it is where it is not given.")
+    return given == "reject"
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """What an answer is to be: its media type, and the rows asked for where some may have been left out."""
@@ -45,15 +57,15 @@ class Native:
         answer = media.answer_type(asked)
         kind = asked.content_type
         served = self.served
+        reject = _is_rejecting(asked)
         if media.is_json(kind):
             media.check_encoding(asked)
             document = parse(asked.body)
             if (feed := served.plain(plain_records(document))) is not None:
-                return Call(feed, asked, None if answer == JSON else _Answer(answer, None))
-            reject = asked.query("on_error") == "reject"
+                clean = Read(feed.rows, {}) if reject else None
+                return Call(feed, asked, None if answer == JSON and not reject else _Answer(answer, clean))
             read = read_document(document, served.signature, served.limits.rows, reject=reject)
         elif kind in media.FORMATS:
-            reject = asked.query("on_error") == "reject"
             read = read_table(asked, served, reject=reject)
         else:
             raise media.unsupported(kind, JSON, *media.FORMATS)

@@ -94,7 +94,10 @@ class Oip:
             return _Wanted(name, [(output, binary) for output in self._datatypes])
         if type(outputs) is not list:
             raise RequestRefused(400, "bad_shape", "The 'outputs' of a request are a list.")
-        return _Wanted(name, [self._output(item, binary=binary) for item in outputs])
+        wanted = [self._output(item, binary=binary) for item in outputs]
+        if len({output for output, _ in wanted}) < len(wanted):
+            raise RequestRefused(400, "duplicate_output", "An output is wanted more than once.")
+        return _Wanted(name, wanted)
 
     def _output(self, item: Any, *, binary: bool) -> tuple[str, bool]:
         name = item.get("name") if type(item) is dict else None

@@ -161,8 +161,10 @@ def _of_bare(data: Any, shape: tuple[int, ...]) -> Array | None:
     if type(data) is not list:
         return None
     try:
+        # Fails on a text among the numbers, of which numpy would make as many texts of its length.
+        sum(map(sum, data) if data and type(data[0]) is list else data)
         array = np.array(data)
-    except (ValueError, OverflowError):  # lists of different lengths
+    except (TypeError, ValueError, OverflowError):  # lists of different lengths
         return None
     if array.dtype.kind not in "iuf" or array.shape not in (shape, (math.prod(shape),)):
         return None

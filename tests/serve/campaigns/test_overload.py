@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,35 +46,49 @@ def slow_server(city_path: Path) -> Iterator[Server]:
         yield server
 
 
+TRIES = 3
+"""What else runs on the machine takes from one figure and not from the other: the best of some tries counts."""
+
+
 def test_ten_times_too_much(slow_server: Server, whole: bool) -> None:
     """At ten times what it can do the server does nine tenths of its best, refuses the rest at once, and recovers."""
-    seconds = 5.0 if whole else 2.5
     port = slow_server.port
-    peak = load.run(lambda: load.Load(port, ask, judged, clients=8), seconds=2.0)
-    assert set(peak.counts) == {"200"}
-    best = peak.counts["200"] / peak.seconds
-    watched = Watched()
-    seen = load.run(lambda: load.Load(port, ask, watched, clients=400), rate=10 * best, seconds=seconds)
-    assert set(seen.counts) == {"200", "503"}, seen.counts
-    assert watched.rate(seen) > 0.9 * best, (watched.rate(seen), best)
-    watched.refused.sort()
-    assert watched.refused[len(watched.refused) // 2] < 0.05
-    assert watched.refused[int(len(watched.refused) * 0.95)] < (0.05 if whole else 0.2)  # other tests run beside
-    _recovered(port)
+    late = 0.05 if whole else 0.2  # other tests run beside
+    for left in reversed(range(TRIES)):
+        peak = load.run(lambda: load.Load(port, ask, judged, clients=8), seconds=2.0)
+        assert set(peak.counts) == {"200"}
+        best = peak.counts["200"] / peak.seconds
+        watched = Watched()
+        made = partial(load.Load, port, ask, watched, clients=400)
+        seen = load.run(made, rate=10 * best, seconds=5.0 if whole else 2.5)
+        assert set(seen.counts) == {"200", "503"}, seen.counts
+        watched.refused.sort()
+        found = (
+            watched.rate(seen) / best,
+            *(watched.refused[int(len(watched.refused) * part)] for part in (0.5, 0.95)),
+        )
+        _recovered(port)
+        if found[0] > 0.9 and found[1] < 0.05 and found[2] < late:
+            break
+        assert left, found
     assert "Traceback" not in slow_server.stderr()
 
 
 def test_half_as_much_again(city_path: Path, whole: bool) -> None:
     """A small model at one and a half times its best still gives seven tenths of it, and recovers."""
     with serving(city_path, *ONE) as server:
-        peak = load.run(lambda: load.Load(server.port, ask, judged, clients=16), seconds=1.5)
-        best = peak.counts["200"] / peak.seconds
-        watched = Watched()
-        seconds = 5.0 if whole else 2.0
-        seen = load.run(lambda: load.Load(server.port, ask, watched, clients=400), rate=1.5 * best, seconds=seconds)
-        assert set(seen.counts) - {"unanswered"} <= {"200", "503"}, seen.counts
-        assert watched.rate(seen) > 0.7 * best, (watched.rate(seen), best)
-        _recovered(server.port)
+        for left in reversed(range(TRIES)):
+            peak = load.run(lambda: load.Load(server.port, ask, judged, clients=16), seconds=1.5)
+            best = peak.counts["200"] / peak.seconds
+            watched = Watched()
+            made = partial(load.Load, server.port, ask, watched, clients=400)
+            seen = load.run(made, rate=1.5 * best, seconds=5.0 if whole else 2.0)
+            assert set(seen.counts) - {"unanswered"} <= {"200", "503"}, seen.counts
+            _recovered(server.port)
+            found = watched.rate(seen) / best
+            if found > 0.7:
+                break
+            assert left, found
 
 
 def _recovered(port: int) -> None:
@@ -103,3 +118,17 @@ def test_a_call_that_hangs(city_path: Path) -> None:
         assert successor != worker
         assert set(good.seen.counts) == {"200"}, good.seen.counts
         assert "Traceback" not in server.stderr()
+
+
+def test_a_client_that_waits_less_than_a_call_takes(city_path: Path) -> None:
+    """It is told so with 504, and the worker, in which nothing hangs, stays."""
+    head = b"X-Envoy-Expected-Rq-Timeout-Ms: 5\r\nContent-Type"
+    with serving(city_path, *ONE, code=program(SLOW, pace=SLOW_PACE)) as server:
+        workers = server.children()
+        for number in range(5):
+            answer = server.raw(ask(number).replace(b"Content-Type", head, 1))
+            assert (answer.status, answer.json["error"]["code"]) == (504, "deadline_exceeded")
+        assert server.raw(ask(1)).status == 200
+        time.sleep(0.5)
+        assert server.children() == workers
+        assert "replaced" not in server.stderr()
