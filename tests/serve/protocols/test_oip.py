@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -242,3 +243,25 @@ def test_what_is_refused_is_bounded(sum_client: SumClient) -> None:
     answer = client.post("/v2/models/sum/infer", json=one)
     assert answer.status_code == 422
     assert "reading was given up" in answer.text
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_one_long_text_among_numbers_costs_nothing(sum_client: SumClient, nested: bool) -> None:
+    """A text among numbers is refused without numpy having made a text of its length of each number."""
+    values: list[Any] = [1.0] * 20_000
+    values[7] = "x" * 100_000
+    data = [values[place : place + 2] for place in range(0, 20_000, 2)] if nested else values
+    tensor = {"name": "input", "shape": [10_000, 2], "datatype": "FP64", "data": data}
+    tracemalloc.start()
+    answer = sum_client("a", "b").post("/v2/models/sum/infer", json={"inputs": [tensor]})
+    assert answer.status_code == 400
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+def test_an_output_is_wanted_once(client: FlaskClient) -> None:
+    """An output that is named again and again does not make an answer of any size."""
+    outputs = [{"name": "score"}] * 2
+    answer = client.post("/v2/models/cities/infer", json={"inputs": [AGE, SAO, CITY], "outputs": outputs})
+    assert answer.status_code == 400
+    assert "more than once" in json.loads(answer.data)["error"]
