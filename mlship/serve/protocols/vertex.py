@@ -1,4 +1,4 @@
-"""What Vertex AI tells a container by its environment: a port and two paths."""
+"""What Vertex AI tells a container by its environment: two paths; the port is the command line's to read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 from mlship.errors import UsageError
 
 _ROUTE = re.compile(r"/[A-Za-z0-9_.:/-]*")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def predict_route() -> str | None:
@@ -27,20 +26,6 @@ def health_route() -> str | None:
         UsageError: It is no path.
     """
     return _route("AIP_HEALTH_ROUTE")
-
-
-def vertex_port() -> int | None:
-    """Return the port to listen on, or None outside of Vertex AI.
-
-    Raises:
-        UsageError: It is no port.
-    """
-    text = os.environ.get("AIP_HTTP_PORT")
-    if not text:
-        return None
-    if not _PORT.fullmatch(text) or int(text) > 65535:
-        raise UsageError(f"AIP_HTTP_PORT is '{text}'; it takes a number from 1 to 65535.")
-    return int(text)
 
 
 def _route(name: str) -> str | None:

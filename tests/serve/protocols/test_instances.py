@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 
 from mlship.errors import UsageError
 from mlship.model.session import Session
-from mlship.serve.protocols.vertex import vertex_port
 from mlship.serve.settings import Limits
 from tests.serve.protocols.scored import Scored
 from tests.serve.server import application
@@ -143,26 +142,16 @@ def test_vertex(city_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The paths and the port that Vertex AI tells are taken, and its lists are read by position."""
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/endpoints/7/deployedModels/8:predict")
     monkeypatch.setenv("AIP_HEALTH_ROUTE", "/healthy")
-    monkeypatch.setenv("AIP_HTTP_PORT", "8080")
     client = application(city_session, Limits()).test_client()
     for rows in ([ROW], [RECORD]):
         answer = client.post("/v1/endpoints/7/deployedModels/8:predict", json={"instances": rows})
         assert json.loads(answer.data) == {"predictions": [ANSWER]}
     assert client.get("/healthy").status_code == 200
     assert client.post("/predict", json=[RECORD]).status_code == 200
-    assert vertex_port() == 8080
 
 
 def test_vertex_settings_are_checked(city_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path or a port that is none stops the server, and does not leave it without an answer."""
-    monkeypatch.setenv("AIP_HTTP_PORT", "http")
-    with pytest.raises(UsageError, match="AIP_HTTP_PORT"):
-        vertex_port()
+    """A path that is none stops the server, and does not leave it without an answer."""
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/<name>")
     with pytest.raises(UsageError, match="AIP_PREDICT_ROUTE"):
         application(city_session, Limits())
-
-
-def test_outside_of_vertex() -> None:
-    """Nothing is told of a port."""
-    assert vertex_port() is None

@@ -1,15 +1,13 @@
-"""Metrics of several processes read as one, and the callable that answers them."""
+"""Metrics of several processes are read as one, and outlive the processes."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from mlship.monitor.exposition import exposition
 from mlship.monitor.metrics import Metrics, exposed
 from tests.serve.server import environment
 
@@ -76,21 +74,3 @@ def test_numbers_are_given_back(tmp_path: Path) -> None:
     assert third.slot.number == 0
     second.slot.free()
     third.slot.free()
-
-
-def _ask(method: str, path: str, *, lives: bool = True) -> tuple[str, dict[str, str], bytes]:
-    started: list[Any] = []
-    application = exposition(lambda: b"m 1\n", lambda: lives)
-    body = b"".join(application({"REQUEST_METHOD": method, "PATH_INFO": path}, lambda *said: started.extend(said)))
-    return started[0], dict(started[1]), body
-
-
-def test_the_callable_answers_its_two_paths() -> None:
-    """/metrics and /livez are answered to GET and HEAD, and nothing else is."""
-    status, headers, body = _ask("GET", "/metrics")
-    assert (status, headers["Content-Type"], body) == ("200 OK", "text/plain; version=0.0.4; charset=utf-8", b"m 1\n")
-    assert _ask("HEAD", "/metrics")[2] == b""
-    assert _ask("GET", "/livez")[0] == "200 OK"
-    assert _ask("GET", "/livez", lives=False)[0] == "503 Service Unavailable"
-    assert _ask("POST", "/metrics")[0] == "405 Method Not Allowed"
-    assert _ask("GET", "/")[0] == "404 Not Found"
