@@ -19,6 +19,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from mlship.serve import bridge
 from mlship.serve.access import LISTENER, MAIN, METRICS
 from mlship.serve.app import too_large
+from mlship.serve.dispatch import overloaded
 from mlship.serve.exchange import Environ, Reply
 from mlship.serve.heads import head, refused_as, unfit, whole
 from mlship.serve.problems import RequestRefused
@@ -55,6 +56,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _counted = False
     _too_many = False
     _gone = False
+    _held = 0
     idle_since = math.inf
 
     def connection_made(self, transport: Any) -> None:
@@ -179,14 +181,18 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             return False
         else:
             body = await self._whole_body(request, receiver)
-        if body is None:
-            return False
-        environ = self._environ(request, body, sockname, peername)
+        try:
+            return body is not None and await self._answered(request, self._environ(request, body, sockname, peername))
+        finally:
+            self._hold(-self._held)
+
+    async def _answered(self, request: Any, environ: Environ) -> bool:
+        """Answer a request whose body is whole, and tell whether another may follow."""
         if status := unfit(environ, request.version):
             reply = whole(refused_as(status), self.worker.safe_headers)
             await self._send(request, self._noted(reply, request), close=True)
             return False
-        reply = await self.worker.dispatch.answer(environ, body, refused=self._too_many)
+        reply = await self.worker.dispatch.answer(environ, environ["mlship.body"], refused=self._too_many)
         self._uncount()
         close = self._will_close(request, False)
         await self._send(request, reply, close)
@@ -217,13 +223,20 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
                 return None
             parts.append(message["body"])
             size += len(message["body"])
-            if size > limit:
-                await self._refuse_body(request, receiver)
+            self._hold(len(message["body"]))
+            if size > limit or self.worker.held > self.worker.most_held:
+                parts.clear()
+                await self._refuse_body(request, receiver, None if size > limit else overloaded())
                 return None
             if not message["more_body"]:
                 self._by(None)
                 return b"".join(parts)
             self._by(max(0.0, begun + deadlines.body + size / deadlines.rate - time.monotonic()))
+
+    def _hold(self, size: int) -> None:
+        """Count bytes of bodies that this process holds for its clients."""
+        self._held += size
+        self.worker.held += size
 
     async def _refuse_body(self, request: Any, receiver: Any, refused: RequestRefused | None = None) -> None:
         """Answer at once, and take some of the rest: a client that still sends would see a reset instead."""

@@ -93,7 +93,7 @@ def read_rows(
         RowsRefused: As `read_document` says.
     """
     check_rows(len(rows), most_rows)
-    step = cells_at_once(signature)
+    step = rows_at_once(signature)
     gathered = Gathered(reject=reject)
     for start in range(0, max(1, len(rows)), step):
         block, errors = _read_block(signature, rows[start : start + step], names)
@@ -101,7 +101,7 @@ def read_rows(
     return gathered.end(len(rows))
 
 
-def cells_at_once(signature: Signature) -> int:
+def rows_at_once(signature: Signature) -> int:
     """Return how many rows of a model are read at once."""
     return max(1, _CELLS_AT_ONCE // max(1, len(signature.inputs)))
 

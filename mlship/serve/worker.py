@@ -34,6 +34,8 @@ RETIRE_SECONDS = 5.0
 MOST_CONNECTIONS = 1_000
 """Connections of a worker; one more is answered 503."""
 
+_LEAST_HELD = 64 << 20
+_BODIES_HELD = 8  # of the largest that may be: what a process holds of them is bounded, however many clients send
 _PAUSE_SECONDS = 1.0
 _TICK_SECONDS = 0.25
 _SWITCH_SECONDS = 5e-4  # after which a thread that counts or parses lets the loop get on
@@ -46,6 +48,8 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         deadlines: How long clients may take.
         largest_body: Bytes of a request's body.
         most_connections: How many may be open.
+        held: Bytes of bodies that came in pieces and are not answered.
+        most_held: How many of them there may be.
         connections: Those that are open.
         safe_headers: The headers of every answer.
         proxies: Whose word is taken on for whom they ask.
@@ -59,6 +63,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         self.safe_headers: Headers = ()
         self.proxies = Proxies()
         self.largest_body = 0
+        self.held = self.most_held = 0
         self.most_connections = MOST_CONNECTIONS
         self._drain_until: float | None = None
         self._hung = False
@@ -94,6 +99,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         gc.freeze()  # what is there now stays; looking through it again and again would hold requests up
         self.deadlines = Deadlines()
         self.largest_body = plan.limits.body
+        self.most_held = max(_LEAST_HELD, _BODIES_HELD * plan.limits.body)
         self.safe_headers = safe_headers(encrypted=plan.tls is not None)
         self.proxies = plan.proxies
 
@@ -159,10 +165,13 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         await self._shutdown()
 
     def _end_idle(self) -> None:
-        """Close the connections on which nothing was asked for long."""
-        since = self.loop.time() - self.cfg.keepalive
-        for connection in [one for one in self.connections if one.idle_since < since]:
-            connection.end_when_idle()
+        """Close the connections on which nothing was asked for long, or an answer is not taken."""
+        now = self.loop.time()
+        for connection in [one for one in self.connections if one.idle_since < now - self.deadlines.body]:
+            if connection.transport.get_write_buffer_size():
+                connection.transport.abort()
+            elif connection.idle_since < now - self.cfg.keepalive:
+                connection.end_when_idle()
 
     def _connection(self, listener: str) -> Connection:
         connection = self._make_connection(self)

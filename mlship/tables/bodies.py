@@ -81,19 +81,11 @@ class Table:
 
     Attributes:
         columns: Names of its columns.
-        parts: Its rows, in order, when they are asked for.
+        parts: Its rows, some at a time, read when they are asked for; InputRefused when that shows what is no table.
     """
 
     columns: tuple[str, ...]
     parts: Iterator[Rows]
-
-    def pieces(self) -> Iterator[Rows]:
-        """Yield its rows, some at a time.
-
-        Raises:
-            InputRefused: It cannot be understood as a table.
-        """
-        return self.parts
 
 
 def opened(kind: str, data: bytes, signature: Signature, bounds: Bounds, header: bool) -> Table:

@@ -54,7 +54,7 @@ def city_graph() -> bytes:
             default_string="no",
         ),
     ]
-    return _model(
+    return graph_of(
         nodes,
         inputs=[("numbers", TensorProto.DOUBLE, 2), ("city", TensorProto.STRING, 1)],
         outputs=[("score", TensorProto.DOUBLE, 1), ("label", TensorProto.STRING, 1)],
@@ -100,7 +100,7 @@ def sum_graph(names: tuple[str, ...], more: float = 0.0) -> bytes:
         helper.make_node("ReduceSum", ["x", "axis"], ["bare"], keepdims=1),
         helper.make_node("Add", ["bare", "more"], ["sum"]),
     ]
-    return _model(
+    return graph_of(
         nodes,
         inputs=[("x", TensorProto.DOUBLE, len(names))],
         outputs=[("sum", TensorProto.DOUBLE, 1)],
@@ -121,7 +121,7 @@ def foreign_model() -> bytes:
     """Return an ONNX file that mlship did not sign: input `x` [N, 2] of floats, output `y` [N, 1]."""
     nodes = [helper.make_node("MatMul", ["x", "weights"], ["y"])]
     constants = {"weights": np.array(WEIGHTS, dtype=np.float32).reshape(2, 1)}
-    return _model(nodes, [("x", TensorProto.FLOAT, 2)], [("y", TensorProto.FLOAT, 1)], constants)
+    return graph_of(nodes, [("x", TensorProto.FLOAT, 2)], [("y", TensorProto.FLOAT, 1)], constants)
 
 
 def signed(graph: bytes, card: Card, golden: Mapping[str, Array], shift: float = 0.0) -> bytes:
@@ -149,12 +149,21 @@ def _texts(values: list[str]) -> Array:
     return texts
 
 
-def _model(
+def graph_of(
     nodes: list[onnx.NodeProto],
     inputs: list[tuple[str, int, int]],
     outputs: list[tuple[str, int, int]],
     constants: Mapping[str, Any],
 ) -> bytes:
+    """Return an unsigned model.
+
+    Args:
+        nodes: Its nodes.
+        inputs: Name, element type and width of each input [rows, width].
+        outputs: The same of each output.
+        constants: Values by name.
+    """
+
     def values(items: list[tuple[str, int, int]]) -> list[onnx.ValueInfoProto]:
         return [helper.make_tensor_value_info(name, kind, [None, width]) for name, kind, width in items]
 

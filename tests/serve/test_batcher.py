@@ -136,3 +136,22 @@ def test_waiting_for_company_only_where_it_was_asked_for(city_session: Session, 
     start = time.monotonic()
     short.submit(feed_of(city_session, 1.0), start + LONG).result(LONG)
     assert time.monotonic() - start >= 0.05
+
+
+def test_another_thread_for_one_that_hangs_and_no_more(city_session: Session, pool: ThreadPoolExecutor) -> None:
+    """While a call hangs the others go on on another thread; when it ends after all, calls are as many as before."""
+    model, batcher = held(city_session, pool, batching=False)
+    behind = batcher.submit(feed_of(city_session, 1.0), time.monotonic() + LONG)
+    batcher.go_round()
+    while batcher.waiting:  # until the other thread has taken it, and is held in its call too
+        time.sleep(0.01)
+    model.open.set()
+    behind.result(LONG)
+    pool.submit(lambda: None).result(LONG)
+    model.open.clear()
+    more = [batcher.submit(feed_of(city_session, age), time.monotonic() + LONG) for age in (1.0, 2.0, 3.0)]
+    time.sleep(0.2)
+    assert len(more) - batcher.waiting == 1  # one call at a time
+    model.open.set()
+    for future in more:
+        future.result(LONG)

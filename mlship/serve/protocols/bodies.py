@@ -12,7 +12,7 @@ from mlship.model.feed import Feed
 from mlship.model.values.codes import Array
 from mlship.model.values.records import read_records
 from mlship.serve.exchange import Asked, Reply
-from mlship.serve.payload import Gathered, Read, cells_at_once, check_missing, check_rows
+from mlship.serve.payload import Gathered, Read, check_missing, check_rows, rows_at_once
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols import media
 from mlship.serve.served import Served
@@ -38,13 +38,13 @@ def read_table(asked: Asked, served: Served, *, reject: bool) -> Read:
     tables = _tables(415, kind)
     header = media.has_header(asked)
     signature, limits = served.signature, served.limits
-    bounds = tables.Bounds(limits.rows, max(_LEAST_MEMORY, _TIMES_BODY * limits.body), cells_at_once(signature))
+    bounds = tables.Bounds(limits.rows, max(_LEAST_MEMORY, _TIMES_BODY * limits.body), rows_at_once(signature))
     gathered = Gathered(reject=reject)
     rows = 0
     try:
         table = tables.opened(media.FORMATS[kind], asked.body, signature, bounds, header)
         _check_names(table.columns, signature.names)
-        for piece in table.pieces():
+        for piece in table.parts:
             check_rows(rows + piece.count, limits.rows)
             check_missing(table.columns, piece.count, signature)
             read = piece.coerced()

@@ -49,6 +49,8 @@ def the_one_of(document: Mapping[str, Any], forms: Sequence[str], ignored: str) 
         raise RequestRefused(400, "bad_shape", f"The body must have exactly one of: {', '.join(forms)}.")
     if document.get(ignored):
         raise RequestRefused(400, "bad_parameters", f"The model takes no '{ignored}'; leave them away.")
+    if len(document) > 1 + (ignored in document):
+        raise RequestRefused(400, "bad_shape", f"Beside '{found[0]}' there is something that is not known here.")
     return found[0], document[found[0]]
 
 

@@ -24,6 +24,7 @@ FORMATS = {
 }
 """What `tables.bodies` calls each media type of a table."""
 HEADLESS = f"{CSV};header=absent"
+_UTF_8 = ("utf-8", "utf8", "us-ascii")
 _OFFERED = (JSON, *FORMATS, HEADLESS)
 
 
@@ -59,11 +60,14 @@ def has_header(asked: Asked) -> bool:
 
 
 def check_encoding(asked: Asked) -> None:
-    """Check that the body is as it is.
+    """Check that the body is as it is, and in UTF-8.
 
     Raises:
-        RequestRefused: 415, it is compressed.
+        RequestRefused: 415, it is compressed, or said to be in another encoding.
     """
+    kind = asked.environ.get("CONTENT_TYPE", "")
+    if ";" in kind and parse_options_header(kind)[1].get("charset", "utf-8").lower() not in _UTF_8:
+        raise RequestRefused(415, "unsupported_charset", "Texts are taken in UTF-8; send charset=utf-8, or none.")
     if (asked.header("Content-Encoding") or "").strip().lower() not in ("", "identity"):
         raise RequestRefused(
             415, "unsupported_encoding", "The body is compressed; send it as it is.", {"Accept-Encoding": "identity"}

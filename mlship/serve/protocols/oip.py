@@ -24,6 +24,7 @@ from mlship.model.values.typed import TypedColumn, read_typed_column
 from mlship.serve.exchange import JSON, Asked, Call, Reply
 from mlship.serve.payload import MOST_COUNTED, check_missing, check_rows, parse
 from mlship.serve.problems import RequestRefused, RowsRefused, body_of, status_of
+from mlship.serve.protocols import media
 from mlship.serve.protocols.tensors import (
     Given,
     Tail,
@@ -72,7 +73,10 @@ class Oip:
 
     def read(self, asked: Asked) -> Call:
         """Read tensors."""
-        _check_content(asked)
+        kind = asked.content_type
+        if kind not in ("", BINARY) and not media.is_json(kind):  # clients of this protocol need not say
+            raise RequestRefused(415, "unsupported_media_type", f"Send {JSON}, or {BINARY} with binary tensors.")
+        media.check_encoding(asked)
         document, tail = _parts(asked)
         if type(document) is not dict or type(document.get("inputs")) is not list or not document["inputs"]:
             raise RequestRefused(400, "bad_shape", "The body must be an object with a list of tensors as 'inputs'.")
@@ -220,19 +224,6 @@ class Oip:
     def refuse(self, error: MlshipError) -> Reply:
         """Write an error as `{"error": "..."}`."""
         return error_only(error)
-
-
-def _check_content(asked: Asked) -> None:
-    """Check what the body is; clients of this protocol need not say.
-
-    Raises:
-        RequestRefused: 415, it is something else, or compressed.
-    """
-    kind = asked.content_type
-    if kind not in ("", JSON, BINARY) and not kind.endswith("+json"):
-        raise RequestRefused(415, "unsupported_media_type", f"Send {JSON}, or {BINARY} with binary tensors.")
-    if (asked.header("Content-Encoding") or "").strip().lower() not in ("", "identity"):
-        raise RequestRefused(415, "unsupported_encoding", "The body is compressed; send it as it is.")
 
 
 def _parts(asked: Asked) -> tuple[Any, Tail]:

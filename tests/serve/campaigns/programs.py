@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.serve.server import ROOT, Server, environment
+from tests.serve import server
+from tests.serve.server import Server
 
 ONE = ("--workers", "1", "--threads", "2")
 
@@ -75,22 +72,6 @@ def program(patch: str = "", *, pace: str = "", start: str = "") -> str:
     return _PROGRAM.format(patch=patch or "    pass", pace=pace, start=start)
 
 
-@contextlib.contextmanager
-def serving(model: Path, *options: str, code: str | None = None) -> Iterator[Server]:
-    """Run a server for the length of a `with` block, and end it by its own process id."""
-    begin = ["-m", "mlship"] if code is None else ["-c", code]
-    arguments = [sys.executable, *begin, "serve", str(model), "--port", "0", "--json", *options]
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w") as stderr:
-        process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT, env=environment()
-        )
-        try:
-            yield Server(process, Path(folder) / "stderr")
-        finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=40)
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+def serving(model: Path, *options: str, code: str | None = None) -> AbstractContextManager[Server]:
+    """Run a server for the length of a `with` block: mlship's own, or the code that `program` returns."""
+    return server.serving(model, *options, program=("-m", "mlship") if code is None else ("-c", code))

@@ -5,31 +5,29 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from mlship.model.artifact import Card, sign
 from mlship.model.session import SessionSpec, open_session
 from mlship.model.signature import Column, Output, Signature, Tensor
 from tests.benchmarks.link import Got, post
-from tests.serve.models import OPSETS
+from tests.serve.models import graph_of
 
 
 def scaled_model(factor: int, column: str = "x") -> bytes:
     """Return a signed model that multiplies one column."""
-    graph = helper.make_graph(
+    graph = graph_of(
         [helper.make_node("Mul", ["x", "factor"], ["y"])],
-        "test",
-        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, [None, 1])],
-        [helper.make_tensor_value_info("y", TensorProto.DOUBLE, [None, 1])],
-        [numpy_helper.from_array(np.array([[float(factor)]]), "factor")],
+        [("x", TensorProto.DOUBLE, 1)],
+        [("y", TensorProto.DOUBLE, 1)],
+        {"factor": np.array([[float(factor)]])},
     )
-    model = helper.make_model(graph, opset_imports=OPSETS, ir_version=8)
     signature = Signature(
         inputs=(Column(column, "float64", "x"),),
         tensors=(Tensor("x", "float64"),),
         outputs=(Output("prediction", "float64", "value", "y"),),
     )
-    return sign(bytes(model.SerializeToString()), Card("scaled", f"v{factor}", {}, signature))
+    return sign(graph, Card("scaled", f"v{factor}", {}, signature))
 
 
 def wordy_model(size: int) -> bytes:
@@ -46,19 +44,13 @@ def wordy_model(size: int) -> bytes:
             default_string="w" * size,
         ),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "test",
-        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, [None, 1])],
-        [helper.make_tensor_value_info("y", TensorProto.STRING, [None, 1])],
-    )
-    model = helper.make_model(graph, opset_imports=OPSETS, ir_version=8)
+    graph = graph_of(nodes, [("x", TensorProto.DOUBLE, 1)], [("y", TensorProto.STRING, 1)], {})
     signature = Signature(
         inputs=(Column("x", "float64", "x", nullable=False, finite=True),),
         tensors=(Tensor("x", "float64"),),
         outputs=(Output("prediction", "string", "label", "y"),),
     )
-    return sign(bytes(model.SerializeToString()), Card("wordy", "v1", {}, signature))
+    return sign(graph, Card("wordy", "v1", {}, signature))
 
 
 def digest_of(model: bytes) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import load
-from tests.serve.campaigns.programs import serving
+from tests.serve.campaigns.programs import program, serving
 from tests.serve.campaigns.scaled import Judge, ask, scaled_model
 from tests.serve.server import Server
 
@@ -129,3 +129,19 @@ def test_watched_files_are_taken_over(tmp_path: Path) -> None:
         assert "Traceback" not in server.stderr()
     assert set(seen) == {"200"}, seen
     assert set(judge.named) == {1, 2, 3}
+
+
+def test_a_model_that_opens_slowly_holds_nobody_up(tmp_path: Path) -> None:
+    """While new workers take three seconds to open, the old ones answer as fast as ever."""
+    judge, path = Judge(), tmp_path / "model.onnx"
+    path.write_bytes(judge.made(1))
+    with serving(path, "--workers", "1", "--threads", "2", code=program("    time.sleep(3)")) as server:
+        asking = load.Background(lambda: load.Load(server.port, ask, judge, clients=CLIENTS))
+        with asking:
+            _replace(path, judge.made(2))
+            server.process.send_signal(signal.SIGHUP)
+            _told(server, "succeeded", 1)
+            time.sleep(0.5)
+    assert set(asking.seen.counts) == {"200"}, asking.seen.counts
+    assert set(judge.named) == {1, 2}
+    assert asking.seen.percentile(0.999) < 1.0

@@ -155,3 +155,23 @@ def test_vertex_settings_are_checked(city_session: Session, monkeypatch: pytest.
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/<name>")
     with pytest.raises(UsageError, match="AIP_PREDICT_ROUTE"):
         application(city_session, Limits())
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/v1/models/cities:predict"])
+def test_what_is_not_known_is_not_passed_over(city_session: Session, path: str) -> None:
+    """A key beside the form that means nothing here is refused, and what may be empty may be there."""
+    client = application(city_session, Limits()).test_client()
+    ignored = "params" if path == "/invocations" else "parameters"
+    assert client.post(path, json={"instances": [RECORD], ignored: {}}).status_code == 200
+    assert client.post(path, json={"instances": [RECORD], ignored: {"a": 1}}).status_code == 400
+    assert client.post(path, json={"instances": [RECORD], "foo": 1}).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/csv"])
+def test_other_charsets_are_refused(city_session: Session, kind: str) -> None:
+    """Texts that are said to be in another encoding than UTF-8 are not read as if they were."""
+    client = application(city_session, Limits()).test_client()
+    body = json.dumps([RECORD]) if kind == "application/json" else "my age,S\xe3o \xe9,city\n1.5,0.25,Porto\n"
+    for charset, status in (("utf-8", 200), ("UTF-8", 200), ("utf-16", 415), ("latin-1", 415)):
+        answer = client.post("/predict", data=body.encode(), content_type=f"{kind}; charset={charset}")
+        assert answer.status_code == status, answer.data
