@@ -13,12 +13,10 @@ from gunicorn.errors import HaltServer
 
 from mlship.errors import MlshipError, ModelRefused
 from mlship.serve.application import ServeApplication
-from mlship.serve.newcomers import turn_away
 from mlship.serve.reload import Candidate, digests
 from mlship.serve.watch import Watch
 from mlship.serve.worker import DRAIN_SECONDS, RETIRE
 
-_HANDSHAKE_SECONDS = 0.3  # time for connections that have begun to reach the accept queue
 _MOST_FAILURES = 5
 _FAILED = 1
 _BUSY_SECONDS = 0.05  # between two looks while something is under way
@@ -155,15 +153,13 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         raise HaltServer("no worker could start", _FAILED)
 
     def stop(self, graceful: bool = True) -> None:
-        """Let the workers drain, and turn new connections away shortly before they close the listener."""
+        """Let the workers drain, and close the listener when they have."""
         self._stopping = True
         if self._candidate is not None:
             self._candidate.drop()
         if graceful and self.LISTENERS and self._announced:
             self.kill_workers(signal.SIGTERM)
-            time.sleep(DRAIN_SECONDS - _HANDSHAKE_SECONDS)
-            for listener in self.LISTENERS:
-                turn_away(listener.sock)
+            time.sleep(DRAIN_SECONDS)  # each of them turns new connections away before it closes the listener
         super().stop(graceful)
 
     def handle_int(self) -> None:

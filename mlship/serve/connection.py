@@ -26,6 +26,7 @@ from mlship.serve.problems import RequestRefused
 
 _MOST_DISCARDED = 64 << 20
 _SPARE_CONNECTIONS = 50
+_FIRST_SECONDS = 1.0  # in which a client that has connected is about to ask
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _too_many = False
     _gone = False
     _held = 0
+    _begun = 0.0
     idle_since = math.inf
 
     def connection_made(self, transport: Any) -> None:
         """Begin the deadline of the first request."""
         super().connection_made(transport)
+        self._begun = self.worker.loop.time()
         self.worker.connections.add(self)
         self._by(self.worker.deadlines.header)
         spare = _SPARE_CONNECTIONS if self.listener == METRICS else 0  # a busy server is no dead one
@@ -149,7 +152,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         self._request_ready.set()
 
     def end_when_idle(self) -> None:
-        """Close when no request is under way: the server stops."""
+        """Close when no request is under way: the server stops. A first request may be on its way a little longer."""
+        if self.req_count <= 1 and self.worker.loop.time() - self._begun < _FIRST_SECONDS:
+            return
         if (
             self._awaiting_request
             and self._current_request is None

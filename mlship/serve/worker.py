@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.gasgi import ASGIWorker
 
+from mlship.serve.newcomers import turn_away
 from mlship.serve.proxies import Proxies
 from mlship.serve.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, context_of
 
@@ -38,6 +39,7 @@ _LEAST_HELD = 64 << 20
 _BODIES_HELD = 8  # of the largest that may be: what a process holds of them is bounded, however many clients send
 _PAUSE_SECONDS = 1.0
 _TICK_SECONDS = 0.25
+_HANDSHAKE_SECONDS = 0.3  # time for connections that have begun to reach the accept queue
 _SWITCH_SECONDS = 5e-4  # after which a thread that counts or parses lets the loop get on
 
 
@@ -113,7 +115,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         """Begin to drain: the server stops."""
         if not self.app.draining:
             self.app.draining = True
-            self._drain(DRAIN_SECONDS)
+            self._drain(DRAIN_SECONDS - _HANDSHAKE_SECONDS)
 
     def retire(self) -> None:
         """Leave the listener to others, who serve on, and end after what clients have begun here."""
@@ -182,6 +184,10 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
 
     async def _shutdown(self) -> None:
         """Take what is in the accept queue, close the listeners and wait for answers under way."""
+        if self.app.draining:  # the listeners are nobody's from now on
+            for listener in self.sockets:
+                turn_away(listener.sock)
+            await asyncio.sleep(_HANDSHAKE_SECONDS)
         await asyncio.sleep(0)  # the loop accepts until nothing is left before it comes back here
         await asyncio.sleep(0)
         for server in self.servers:
