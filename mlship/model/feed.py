@@ -43,6 +43,11 @@ def joined(feeds: Sequence[Feed]) -> Feed:
     return Feed(rows, columns={name: np.concatenate([one[name] for one in columns]) for name in columns[0]})
 
 
+def joined_outputs(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the output columns of several feeds, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def columns_of(feed: Feed, signature: Signature) -> Mapping[str, Array]:
     """Return a feed as typed columns.
 

@@ -17,7 +17,7 @@ from secrets import token_bytes
 from mlship.errors import MlshipError
 from mlship.model.values.codes import Array
 from mlship.serve.endpoint import Endpoint
-from mlship.serve.exchange import Asked, Call, Environ, Exchange, Headers, Reply
+from mlship.serve.exchange import Asked, Call, Environ, Exchange, Headers, Reply, headers_of
 from mlship.serve.problems import RequestRefused
 from mlship.serve.table import refusal_at
 
@@ -139,13 +139,7 @@ class Desk:
         """End an exchange and return all headers of its answer."""
         exchange.status, exchange.code, exchange.size = reply.status, reply.code, len(reply.body)
         self.observe(exchange)
-        return (
-            ("Content-Type", reply.content_type),
-            ("Content-Length", str(len(reply.body))),
-            ("X-Request-Id", exchange.request_id),
-            *self.safe_headers,
-            *reply.headers,
-        )
+        return headers_of(reply, self.safe_headers, exchange.request_id)
 
     def note(self, reply: Reply, environ: Environ) -> None:
         """Take note of an answer to what did not become a request, of which little may be known."""

@@ -17,7 +17,7 @@ from typing import Any
 from mlship.serve import bridge
 from mlship.serve.batcher import Batcher, Scored, too_late
 from mlship.serve.desk import Desk
-from mlship.serve.exchange import Environ, Exchange, Reply
+from mlship.serve.exchange import Environ, Exchange, Reply, headers_of
 from mlship.serve.problems import RequestRefused
 from mlship.serve.served import Served
 from mlship.serve.turn import Turn
@@ -116,12 +116,7 @@ class Dispatch:
         reply = self._busy.get(path)
         if reply is None:
             refusal = endpoint.refuse(overloaded())
-            headers = (
-                ("Content-Type", refusal.content_type),
-                ("Content-Length", str(len(refusal.body))),
-                *self._desk.safe_headers,
-                *refusal.headers,
-            )
+            headers = headers_of(refusal, self._desk.safe_headers)
             reply = self._busy[path] = Reply(refusal.status, refusal.body, headers=headers, code=refusal.code)
         return reply
 

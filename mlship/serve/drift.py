@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mlship.model.feed import Feed, joined
+from mlship.model.feed import Feed, columns_of, joined, joined_outputs
 from mlship.model.values.codes import Array
 from mlship.monitor.contract import Counts, Seen
 from mlship.monitor.drift import Drift
@@ -106,7 +106,7 @@ class _Watched:
     def __init__(self, metrics: Metrics, served: Served, before: Counts | None) -> None:
         session = served.session
         signature = session.signature
-        self._columns = signature.feeding(signature.tensors[0]) if signature.tensors else ()
+        self._signature = signature
         self._drift = Drift(signature.inputs, session.card.baseline)
         self._predictions = Predictions(signature.outputs)
         self._distribution = Distribution(metrics, served.name, signature)
@@ -159,13 +159,8 @@ class _Watched:
 
     def _seen(self, answered: list[_Answered]) -> Seen:
         feed = joined([feed for feed, _ in answered])
-        names = answered[0][1]
-        outputs = {name: np.concatenate([outputs[name] for _, outputs in answered]) for name in names}
-        columns = feed.columns
-        if columns is None:
-            assert feed.matrix is not None
-            columns = {column.name: feed.matrix[:, place] for place, column in enumerate(self._columns)}
-        return Seen(np.arange(feed.rows), columns, outputs)
+        outputs = joined_outputs([outputs for _, outputs in answered])
+        return Seen(np.arange(feed.rows), columns_of(feed, self._signature), outputs)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import orjson
+
+from mlship.errors import MlshipError
 from mlship.model.feed import Feed
 from mlship.model.values.codes import Array
-from mlship.serve.problems import RequestRefused
+from mlship.serve.problems import RequestRefused, status_of
 
 if TYPE_CHECKING:
     from mlship.serve.endpoint import Endpoint
@@ -101,6 +104,35 @@ class Reply:
     content_type: str = JSON
     headers: Headers = ()
     code: str = ""
+
+
+def telling(error: MlshipError, body: Any) -> Reply:
+    """Return an answer that tells an error.
+
+    Args:
+        error: The error, which gives the status and further headers.
+        body: What is told of it, as JSON values in the shape of a protocol.
+    """
+    headers = tuple(error.headers.items()) if isinstance(error, RequestRefused) else ()
+    return Reply(status_of(error), orjson.dumps(body), headers=headers, code=error.code)
+
+
+def headers_of(reply: Reply, safe: Headers, request_id: str = "") -> Headers:
+    """Return all headers of an answer.
+
+    Args:
+        reply: The answer.
+        safe: The headers of every answer.
+        request_id: Name of the request, empty for what never became one.
+    """
+    named = (("X-Request-Id", request_id),) if request_id else ()
+    return (
+        ("Content-Type", reply.content_type),
+        ("Content-Length", str(len(reply.body))),
+        *named,
+        *safe,
+        *reply.headers,
+    )
 
 
 class Exchange:

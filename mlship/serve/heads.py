@@ -8,7 +8,7 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from mlship.serve.app import status_line
-from mlship.serve.exchange import Environ, Headers, Reply
+from mlship.serve.exchange import Environ, Headers, Reply, headers_of
 from mlship.serve.problems import RequestRefused
 from mlship.serve.protocols.native import refusal
 
@@ -36,8 +36,7 @@ def refused_as(status: int) -> RequestRefused:
 def whole(refused: RequestRefused, safe: Headers) -> Reply:
     """Return the answer to what no application sees, its headers whole."""
     reply = refusal(refused)
-    headers = (("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body))), *safe)
-    return Reply(reply.status, reply.body, headers=(*headers, *reply.headers), code=reply.code)
+    return Reply(reply.status, reply.body, headers=headers_of(reply, safe), code=reply.code)
 
 
 def unfit(environ: Environ, version: tuple[int, int]) -> int:

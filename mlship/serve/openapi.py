@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlship import __version__
 from mlship.model.signature import Column, Output
 from mlship.model.values.codes import CODES
 from mlship.serve.exchange import JSON
-from mlship.serve.protocols import media, vertex
+from mlship.serve.protocols import media
 from mlship.serve.protocols.oip import BINARY, HEADER
 from mlship.serve.protocols.tensors import DTYPES, TEXT
 from mlship.serve.served import Served
@@ -36,12 +36,12 @@ _OUTPUTS: dict[str, Schema] = {
 _STATUSES = {
     "400": "The request cannot be parsed.",
     "401": "A token is asked for.",
-    "403": "The token is not taken.",
     "406": "The Accept header excludes all that is answered here.",
     "413": "The body is too large, or has too many rows.",
     "415": "The body is of a type that is not taken here.",
     "422": "The model does not accept all values.",
     "503": "The server has too much to do, or is stopping.",
+    "504": "The client's time was over before its turn came.",
 }
 _ERRORS: dict[str, Schema] = {
     "predict": {
@@ -84,8 +84,13 @@ _REFUSED: Schema = {
 }
 
 
-def document_of(models: Mapping[str, Served]) -> Schema:
-    """Return the document that describes a server of these models."""
+def document_of(models: Mapping[str, Served], views: Iterable[str]) -> Schema:
+    """Return the document that describes a server.
+
+    Args:
+        models: The models by name.
+        views: The paths that are answered to GET.
+    """
     schemas: dict[str, Schema] = {"RefusedValues": _REFUSED, "ErrorText": _ERROR_TEXT}
     schemas |= {f"Error.{protocol}": schema for protocol, schema in _ERRORS.items()}
     for served in models.values():
@@ -94,7 +99,7 @@ def document_of(models: Mapping[str, Served]) -> Schema:
         path: {"post": _scoring(path, endpoint.protocol, endpoint.served.name)}
         for path, endpoint in endpoints_of(models).items()
     }
-    for path in _told_at(models):
+    for path in views:
         paths[path] = {"get": _telling(path)}
     return {
         "openapi": "3.1.0",
@@ -102,16 +107,6 @@ def document_of(models: Mapping[str, Served]) -> Schema:
         "paths": paths,
         "components": {"schemas": schemas},
     }
-
-
-def _told_at(models: Mapping[str, Served]) -> list[str]:
-    paths = ["/livez", "/readyz", "/ping", "/execution-parameters", "/openapi.json"]
-    paths += ["/v1/models", "/v2", "/v2/health/live", "/v2/health/ready"]
-    for served in models.values():
-        of_model = [f"/v2/models/{served.name}", f"/v2/models/{served.name}/versions/{served.identity['version']}"]
-        paths += [f"/v1/models/{served.name}", *of_model, *(f"{path}/ready" for path in of_model)]
-    route = vertex.health_route()
-    return paths if route is None or route in paths else [*paths, route]
 
 
 def _schemas_of(served: Served) -> dict[str, Schema]:
@@ -222,7 +217,7 @@ def _telling(path: str) -> Schema:
         "tags": ["about"],
         "responses": {
             "200": {"description": "What is asked for.", "content": {JSON: {"schema": {"type": "object"}}}},
-            **{status: _answer(_STATUSES[status], {"type": "object"}) for status in ("401", "403", "503")},
+            **{status: _answer(_STATUSES[status], {"type": "object"}) for status in ("401", "503")},
         },
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlship.model.feed import Feed, columns_of, joined
+from mlship.model.feed import Feed, columns_of, joined, joined_outputs
 from mlship.model.session import Session
 from mlship.model.values.codes import Array
 from mlship.monitor.bins import as_numbers
@@ -101,7 +101,7 @@ class Shadow:
         try:
             for form in (True, False):
                 if alike := [(feed, outputs) for feed, outputs in kept if feed.form is form]:
-                    self._compare(joined([feed for feed, _ in alike]), _joined_outputs([one for _, one in alike]))
+                    self._compare(joined([feed for feed, _ in alike]), joined_outputs([one for _, one in alike]))
         finally:
             self._busy = False
 
@@ -130,7 +130,3 @@ class Shadow:
     def _count(self, name: str, number: int) -> None:
         with self._metrics.lock:
             self._counts[name].pending += number
-
-
-def _joined_outputs(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

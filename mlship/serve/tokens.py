@@ -14,7 +14,7 @@ from pathlib import Path
 from mlship.errors import UsageError
 
 VARIABLE = "MLSHIP_TOKEN"
-"""What is answered without a token: probes have none."""
+"""The variable that holds tokens where no file does."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SHORTEST = 16

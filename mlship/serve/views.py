@@ -51,13 +51,12 @@ def views_of(models: Mapping[str, Served], health: Health, parallel: int = 1) ->
         "/v2": _telling({"name": "mlship", "version": __version__, "extensions": ["binary_tensor_data"]}),
         "/v2/health/live": _telling({"live": True}),
         "/v2/health/ready": _ready(health, {"ready": True}),
-        "/openapi.json": _telling(document_of(models)),
     }
     for served in models.values():
         views |= _of_model(served, health)
     if route := vertex.health_route():
         views[route] = health.readyz
-    return views
+    return {**views, "/openapi.json": _telling(document_of(models, ("/livez", "/readyz", *views, "/openapi.json")))}
 
 
 def _of_model(served: Served, health: Health) -> dict[str, View]:

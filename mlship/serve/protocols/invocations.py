@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from mlship.errors import MlshipError
 from mlship.model.feed import Feed
 from mlship.model.values.codes import Array
-from mlship.serve.exchange import JSON, Asked, Call, Reply
+from mlship.serve.exchange import JSON, Asked, Call, Reply, telling
 from mlship.serve.payload import column_names, read_rows
-from mlship.serve.problems import RequestRefused, body_of, status_of
+from mlship.serve.problems import RequestRefused, body_of
 from mlship.serve.protocols import media
 from mlship.serve.protocols.bodies import feed_of, read_table, written_table
 from mlship.serve.protocols.instances import feed_of_rows, predictions_only, read_object, the_one_of
@@ -31,8 +29,7 @@ def mlflow_error(error: MlshipError) -> Reply:
     body = {"error_code": told["code"].upper(), "message": told["message"]}
     if "rows" in told:
         body["rows"] = told["rows"]
-    headers = tuple(error.headers.items()) if isinstance(error, RequestRefused) else ()
-    return Reply(status_of(error), orjson.dumps(body), headers=headers, code=error.code)
+    return telling(error, body)
 
 
 class Invocations:

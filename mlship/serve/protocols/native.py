@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from mlship.errors import MlshipError
 from mlship.model.values.codes import Array
 from mlship.serve.answers import predictions_body
-from mlship.serve.exchange import JSON, Asked, Call, Reply
+from mlship.serve.exchange import JSON, Asked, Call, Reply, telling
 from mlship.serve.payload import Read, parse, plain_records, read_document
-from mlship.serve.problems import RequestRefused, body_of, status_of
+from mlship.serve.problems import RequestRefused, body_of
 from mlship.serve.protocols import media
 from mlship.serve.protocols.bodies import feed_of, read_table, written_table
 from mlship.serve.served import Served
@@ -20,8 +18,7 @@ from mlship.serve.served import Served
 
 def refusal(error: MlshipError) -> Reply:
     """Return an error as `serve.problems` has it."""
-    headers = tuple(error.headers.items()) if isinstance(error, RequestRefused) else ()
-    return Reply(status_of(error), orjson.dumps(body_of(error)), headers=headers, code=error.code)
+    return telling(error, body_of(error))
 
 
 def _is_rejecting(asked: Asked) -> bool:

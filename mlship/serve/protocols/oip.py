@@ -21,9 +21,9 @@ from mlship.model.values.records import read_json_columns
 from mlship.model.values.rules import collect
 from mlship.model.values.text import missing
 from mlship.model.values.typed import TypedColumn, read_typed_column
-from mlship.serve.exchange import JSON, Asked, Call, Reply
+from mlship.serve.exchange import JSON, Asked, Call, Reply, telling
 from mlship.serve.payload import MOST_COUNTED, check_missing, check_rows, parse
-from mlship.serve.problems import RequestRefused, RowsRefused, body_of, status_of
+from mlship.serve.problems import RequestRefused, RowsRefused, body_of
 from mlship.serve.protocols import media
 from mlship.serve.protocols.tensors import (
     Given,
@@ -46,9 +46,7 @@ _MICROSECONDS = 1e-6
 
 def error_only(error: MlshipError) -> Reply:
     """Return an error as `{"error": "..."}`."""
-    headers = tuple(error.headers.items()) if isinstance(error, RequestRefused) else ()
-    body = {"error": body_of(error)["error"]["message"]}
-    return Reply(status_of(error), orjson.dumps(body), headers=headers, code=error.code)
+    return telling(error, {"error": body_of(error)["error"]["message"]})
 
 
 @dataclass(frozen=True, slots=True)
