@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pandas as pd
 import polars as pl
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlship.export.job import ExportJob
 from mlship.export.run import run_export
@@ -126,3 +129,14 @@ def _with_bad_values(rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("id") % 997 == 3).then(None).otherwise("visits").alias("visits"),
         pl.when(pl.col("id") % 997 == 3).then(None).otherwise("city").alias("city"),
     )
+
+
+def put_slow_model(path: Path) -> None:
+    """Write a model of `visits` and `age` that takes about a tenth of a millisecond a row: its network is wide."""
+    rows = frame(_TRAINED, seed=1).to_pandas()
+    network = MLPClassifier((1000, 1000), max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = make_pipeline(StandardScaler(), network).fit(rows[["visits", "age"]], rows["label"])
+    joblib.dump(fitted, path.with_suffix(".joblib"))
+    run_export(ExportJob(path.with_suffix(".joblib"), output=path))

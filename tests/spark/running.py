@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tests.spark.processes import end
 
@@ -71,9 +72,15 @@ def ended(process: subprocess.Popen[str], seconds: float = 280) -> Ended:
 def scored(path: Path) -> pl.DataFrame:
     """Read an output, a file or a folder of parts, in the order of `id`: CSV with each field as its text."""
     parts = sorted(part for part in path.iterdir() if part.name[0] not in "._") if path.is_dir() else [path]
-    read = {".csv": lambda part: pl.read_csv(part, infer_schema=False, missing_utf8_is_empty_string=True)}
-    found = pl.concat([read.get(part.suffix, pl.read_parquet)(part) for part in parts])
+    assert parts, f"'{path}' is empty"
+    found = pl.concat([_table(part) for part in parts])
     return found.sort(pl.col("id").cast(pl.Int64))
+
+
+def _table(part: Path) -> pl.DataFrame:
+    if ".csv" in part.suffixes:
+        return pl.read_csv(part, infer_schema=False)  # an empty field is null, and two quotes are not
+    return pl.read_parquet(part)
 
 
 def assert_same_rows(found: pl.DataFrame, expected: pl.DataFrame) -> None:
@@ -89,9 +96,9 @@ def assert_same_rows(found: pl.DataFrame, expected: pl.DataFrame) -> None:
         assert different.is_empty(), f"{len(different)} rows of '{name}' differ, the first is {different[0]}"
 
 
-def _bits(series: pl.Series) -> np.ndarray:
+def _bits(series: pl.Series) -> NDArray[Any]:
     values = series.fill_null(0.0).to_numpy()
-    return values.view(np.int64 if values.dtype == np.float64 else np.int32)
+    return np.asarray(values.view(np.int64 if values.dtype == np.float64 else np.int32))
 
 
 def rejected(path: Path) -> list[dict[str, Any]]:
