@@ -56,8 +56,6 @@ def test_the_libraries_are_shipped(folder: Path, far: Spark) -> None:
 def test_without_them_it_says_what_to_type(folder: Path, bare: str, place: Spark) -> None:
     """Without --ship-deps the run is exit 8, naming what is absent there and the option, and nothing is published."""
     env = {**place.env, "PYSPARK_PYTHON": bare, "PYSPARK_DRIVER_PYTHON": sys.executable}
-    if not place.pids:
-        env["PYTHONPATH"] = ""  # of the driver, which executors inside it have too
     done = batch(folder, "parquet/", *OPTIONS, "--master", place.master, env=env)
     assert done.code == 8, done.stderr
     assert done.data["error"]["code"] == "dependency_missing"
