@@ -49,6 +49,14 @@ def below(pid: int, words: str) -> list[int]:
     return [one for one in descendants(pid) if words in command(one)]
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return how much CPU time a process has taken, 0 when it has ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def kill(pid: int) -> None:
     """End a process at once."""
     with contextlib.suppress(ProcessLookupError):

@@ -18,11 +18,13 @@ import polars as pl
 import pytest
 
 from tests.spark.data import frame, put_slow_model
-from tests.spark.processes import DRIVER_JVM, EXECUTOR, below, command, kill, python_workers, wait_until
+from tests.spark.processes import DRIVER_JVM, EXECUTOR, below, command, cpu_seconds, kill, python_workers, wait_until
 from tests.spark.running import assert_same_rows, batch, begun, ended, scored
 from tests.spark.servers import Spark
 
 ROWS, FILES = 60_000, 12
+MIDWAY = 5.0
+"""Seconds of CPU that Python workers have taken when a job is under way; all of it takes them more than twice that."""
 PLACES = [pytest.param("here"), pytest.param("cluster", marks=pytest.mark.whole)]
 EVERYWHERE = pytest.mark.parametrize("place", PLACES, indirect=True)
 pytestmark = pytest.mark.timeout(600)
@@ -64,16 +66,20 @@ class Job:
 
     @contextmanager
     def midway(self) -> Iterator[Popen[str]]:
-        """Hold a run of which some tasks are done and others are not."""
+        """Hold a run that has scored some of the rows and not all."""
         with begun(self.folder, self.arguments, self.place.env) as process:
-            wait_until(lambda: self.tasks_done() > 1 or process.poll() is not None)
+            wait_until(lambda: self.worked(process) > MIDWAY or process.poll() is not None)
             assert process.poll() is None, process.communicate()
             assert not self.output.exists()
             yield process
 
-    def tasks_done(self) -> int:
-        """Count the tasks whose files wait for the end of the job."""
-        return len(list(self.folder.rglob("_temporary/0/task_*")))
+    def workers(self, process: Popen[str]) -> list[int]:
+        """List the Python workers that there are."""
+        return [worker for owner in self.place.pids or (process.pid,) for worker in python_workers(owner)]
+
+    def worked(self, process: Popen[str]) -> float:
+        """Tell how many seconds of CPU they have taken."""
+        return sum(map(cpu_seconds, self.workers(process)))
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """List what Spark told of a kind of event in all jobs that ended."""
@@ -119,18 +125,11 @@ def job(slow: Path, tmp_path: Path, place: Spark) -> Job:
     return Job(folder, scored(folder / "expected.parquet"), place)
 
 
-def owners(job: Job, process: Popen[str]) -> tuple[int, ...]:
-    """The processes below which tasks are done."""
-    return job.place.pids or (process.pid,)
-
-
 @EVERYWHERE
 def test_python_workers_are_killed(job: Job) -> None:
     """Spark does their tasks again, and each row is there once."""
     with job.midway() as process:
-        workers = [worker for owner in owners(job, process) for worker in python_workers(owner)]
-        assert workers
-        for worker in workers:
+        for worker in job.workers(process):
             kill(worker)
         done = ended(process)
     assert done.code == 0, done.stderr
