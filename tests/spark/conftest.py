@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,3 +76,21 @@ def ground(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         return folder
 
     return make
+
+
+@pytest.fixture(scope="module")
+def session(here: Spark, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A session in this process, in which jobs take a second."""
+    from pyspark.sql import SparkSession
+
+    with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in ("SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_LOCAL_IP"):
+            patched.setenv(name, here.env[name])
+        patched.setenv("PYSPARK_PYTHON", sys.executable)
+        warehouse = str(tmp_path_factory.mktemp("warehouse"))
+        made = SparkSession.builder.master("local[2,4]").config("spark.sql.warehouse.dir", warehouse).getOrCreate()
+        try:
+            yield made
+        finally:
+            made.stop()

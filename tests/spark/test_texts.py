@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from mlship.cli.main import run
 from tests.batch.models import put_town
 from tests.spark.running import assert_same_figures, reasons, rejected
-from tests.spark.servers import Spark
 
 HEAD = b"id,my age,income,city,note\n"
 LINES = [f"{row},{row + 18}.5,{row * 1000 + 0.25},{'Porto' if row % 2 else 'Lisboa'},n{row}\n" for row in range(40)]
@@ -114,23 +111,6 @@ CASES = {
     ),
 }
 SAMPLE = ("plain", "line breaks in quotes", "ragged rows", "names of files", "NDJSON with bad lines", "header only")
-
-
-@pytest.fixture(scope="module")
-def session(here: Spark, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A session in this process, in which jobs take a second."""
-    from pyspark.sql import SparkSession
-
-    with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in ("SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_LOCAL_IP"):
-            patched.setenv(name, here.env[name])
-        warehouse = str(tmp_path_factory.mktemp("warehouse"))
-        made = SparkSession.builder.master("local[2,4]").config("spark.sql.warehouse.dir", warehouse).getOrCreate()
-        try:
-            yield made
-        finally:
-            made.stop()
 
 
 @pytest.mark.parametrize(
