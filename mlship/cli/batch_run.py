@@ -13,6 +13,7 @@ from mlship.batch.inputs import find_inputs
 from mlship.batch.job import BatchJob, BatchReport, describe_model
 from mlship.batch.stop import Stop, stop_on_signals
 from mlship.batch.window import WINDOW_CLOSED
+from mlship.cli.batch_engine import runner
 from mlship.cli.batch_given import Given, check, job_of
 from mlship.cli.batch_told import has_begun, of_failed, summary, summed
 from mlship.errors import (
@@ -115,7 +116,7 @@ class _Go:
         inputs = find_inputs(self.given.input, self.given.format)
         if self.job.report is not None:
             check_report_apart(self.job.report, inputs)
-        apart = self.given.output is None and len(inputs) > 1
+        apart = self.given.output is None and len(inputs) > 1 and self.given.engine == "local"
         if apart and self.job.rejects is not None:
             raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
         jobs = (
@@ -143,6 +144,10 @@ class _Go:
         return reports
 
     def _run(self, job: BatchJob, session: Session, model: Path, checks: tuple[Any, ...]) -> BatchReport:
+        if self.given.engine == "spark":
+            report = runner(self.given, self.console, checks)(job, session, model)
+            self.console.say(summary(job, report))
+            return report
         from mlship.batch.prepare import prepare
         from mlship.batch.run import run
 

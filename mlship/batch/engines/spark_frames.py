@@ -1,0 +1,129 @@
+"""The frames of a run on Spark: what is read, what is scored, what is written. DataFrame API only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mlship.batch.engines.spark_work import COUNTS, FILE, REJECTS, SCORED, START, VALUE, Work
+from mlship.batch.engines.spark_worker import Scoring, Unpacking
+from mlship.model.signature import Output
+
+_SPECIAL = re.compile(r"([\\{}\[\]*?,])")
+_STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false", "recursiveFileLookup": "true"}
+"""What no setting of a session may turn round: files that cannot be read are an error, folders say no columns."""
+
+_COMMITTED = {
+    "mapreduce.fileoutputcommitter.algorithm.version": "1",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "true",
+    "maxRecordsPerFile": "0",
+}
+_TYPES = {"bool": "BooleanType", "int64": "LongType", "float64": "DoubleType", "string": "StringType"}
+
+
+def literal(path: str) -> str:
+    """Return a path in which nothing means a pattern to Spark."""
+    return _SPECIAL.sub(r"\\\1", path)
+
+
+def quoted(name: str) -> str:
+    """Return a column's name in which nothing means a structure to Spark."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def read_texts(spark: Any, paths: Sequence[str], *, whole: bool) -> Any:
+    """Return lines, or whole files, as bytes, with the path of the file and where the piece of it begins."""
+    from pyspark.sql import functions as f
+
+    reader = spark.read.options(**_STRICT)
+    frame = reader.text(list(paths), wholetext=True) if whole else reader.text(list(paths), lineSep="\n")
+    about = frame.metadataColumn("_metadata")
+    return frame.select(
+        f.col("value").cast("binary").alias(VALUE),
+        about.getField("file_path").alias(FILE),
+        about.getField("file_block_start").alias(START),
+    )
+
+
+def read_parquet(spark: Any, paths: Sequence[str]) -> Any:
+    """Return typed columns."""
+    return spark.read.options(**_STRICT, mergeSchema="false").parquet(*paths)
+
+
+def with_path(frame: Any, names: Iterable[str]) -> Any:
+    """Return columns of typed ones, and the path of the file."""
+    from pyspark.sql import functions as f
+
+    about = frame.metadataColumn("_metadata")
+    return frame.select(*(f.col(quoted(name)) for name in names), about.getField("file_path").alias(FILE))
+
+
+def scored(frame: Any, work: Work) -> Any:
+    """Return what tasks give for a frame, kept where it is found again."""
+    from pyspark import StorageLevel
+    from pyspark.sql.types import BinaryType, ByteType, StructField, StructType
+
+    schema = StructType([StructField("kind", ByteType()), StructField("payload", BinaryType())])
+    return frame.mapInArrow(Scoring(work), schema).persist(StorageLevel.MEMORY_AND_DISK)
+
+
+def counts_of(given: Any) -> list[bytes]:
+    """Return what tasks counted; this is when they run."""
+    return [bytes(row[0]) for row in _of_kind(given, COUNTS).collect()]
+
+
+def write_rejects(given: Any, path: str, parts: int | None) -> None:
+    """Write the lines of rejected rows into so many parts, or as many as there are."""
+    frame = _of_kind(given, REJECTS)
+    _write_texts(frame if parts is None else frame.coalesce(parts), path, None)
+
+
+def write_texts(given: Any, path: str, packing: str | None) -> None:
+    """Write the parts of a text output."""
+    _write_texts(_of_kind(given, SCORED), path, packing)
+
+
+def write_parquet(given: Any, path: str, schema: Any) -> None:
+    """Write the parts of an output of typed columns."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    frame = _of_kind(given, SCORED).mapInArrow(Unpacking(to_arrow_schema(schema)), schema)
+    frame.write.options(**_COMMITTED).mode("error").parquet(path)
+
+
+def _of_kind(given: Any, kind: int) -> Any:
+    from pyspark.sql import functions as f
+
+    return given.filter(f.col("kind") == f.lit(kind)).select("payload")
+
+
+def _write_texts(frame: Any, path: str, packing: str | None) -> None:
+    from pyspark.sql import functions as f
+
+    texts = frame.select(f.col("payload").cast("string").alias("value"))
+    options = {**_COMMITTED, "lineSep": "\n", "compression": "gzip" if packing else "none"}
+    texts.write.options(**options).mode("error").text(path)
+
+
+def output_schema(kept: Sequence[str], typed: Any, outputs: Sequence[Output]) -> Any:
+    """Return the schema of an output of typed columns.
+
+    Args:
+        kept: The kept columns.
+        typed: The schema of the inputs, or None where kept columns are texts; columns of folders are texts too.
+        outputs: The output columns.
+    """
+    from pyspark.sql import types
+
+    own = {field.name: field.dataType for field in typed.fields} if typed is not None else {}
+    fields = [types.StructField(name, own.get(name, types.StringType())) for name in kept]
+    fields += [types.StructField(output.name, getattr(types, _TYPES[output.dtype])()) for output in outputs]
+    return types.StructType(fields)
+
+
+def arrow_schema(schema: Any) -> Any:
+    """Return the pyarrow.Schema of one of Spark's."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(schema)
