@@ -146,10 +146,11 @@ def test_texts(
 
 def lines(path: Path, suffix: str) -> tuple[bytes, list[bytes]]:
     """Return the header of an output, the same in each part, and its other lines in an order of their own."""
-    parts = [part.read_bytes() for part in sorted(path.glob("part-*"))] if path.is_dir() else [path.read_bytes()]
     heads, others = set(), []
-    for part in parts:
-        head, _, rest = part.partition(b"\n") if suffix == "csv" else (b"", b"", part)
+    for part in sorted(path.glob("part-*")) if path.is_dir() else [path]:
+        data = part.read_bytes()
+        data = gzip.decompress(data) if part.suffix == ".gz" else data
+        head, _, rest = data.partition(b"\n") if suffix == "csv" else (b"", b"", data)
         heads.add(head)
         others += rest.splitlines()
     (head,) = heads

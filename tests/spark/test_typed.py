@@ -54,7 +54,7 @@ AGES: dict[str, pa.Array] = {
     "int64": column(lambda row: 2**53 + row, pa.int64()),
     "uint64": column(lambda row: row, pa.uint64()),
     "float32": column(lambda row: row / 3, pa.float32()),
-    "decimal": column(lambda row: Decimal(row) / 7, pa.decimal128(38, 20)),
+    "decimal": column(lambda row: Decimal(row) / 32, pa.decimal128(38, 20)),
     "text": column(str, pa.string()),
     "infinite": column(lambda row: float("inf") if row % 2 else float("nan"), pa.float64()),
     "bool": column(lambda row: row % 2 == 0, pa.bool_()),

@@ -12,7 +12,7 @@ from mlship.batch.engines import spark_frames as frames
 from mlship.batch.engines.spark_check import check_counts, check_unchanged
 from mlship.batch.engines.spark_errors import of_spark
 from mlship.batch.engines.spark_folder import disk_uri
-from mlship.batch.engines.spark_pieces import Block, path_of
+from mlship.batch.engines.spark_pieces import Block, plain
 from mlship.batch.engines.spark_plan import work_of
 from mlship.batch.engines.spark_session import RECORDS, OpenSession
 from mlship.batch.engines.spark_work import WHOLE_FILES, Counted, Work
@@ -197,7 +197,7 @@ class SparkJob:
             self._kind,
             digests=(models.session.digest, None if models.other is None else models.other.digest),
             none=packed_frame(self._planned.none),
-            places={path_of(_uri(given)): place for place, given in enumerate(self._planned.job.inputs)},
+            places={plain(_uri(given)): place for place, given in enumerate(self._planned.job.inputs)},
         )
 
     def _whole(self, work: Work, why: str, say: Callable[[str], None]) -> Work:

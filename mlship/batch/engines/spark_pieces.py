@@ -105,11 +105,13 @@ def _place(work: Work, path: str) -> int:
 
 
 def path_of(uri: str) -> str:
-    """Return a path as it is compared, of the URI by which Spark names a file."""
-    text = unquote(uri)
-    if text.startswith("file:"):
-        return "/" + text.removeprefix("file:").lstrip("/")
-    return text
+    """Return a path as it is compared, of the URI by which Spark names a file; in that one it is encoded."""
+    return plain(unquote(uri))
+
+
+def plain(path: str) -> str:
+    """Return a path as it is compared, of one in which nothing is encoded."""
+    return "/" + path.removeprefix("file:").lstrip("/") if path.startswith("file:") else path
 
 
 def _of_columns(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[tuple[int, Source]]:
