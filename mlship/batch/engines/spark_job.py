@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -197,7 +198,7 @@ class SparkJob:
             self._kind,
             digests=(models.session.digest, None if models.other is None else models.other.digest),
             none=packed_frame(self._planned.none),
-            places={path_of(_uri(given)): place for place, given in enumerate(self._planned.job.inputs)},
+            places={_path(given): place for place, given in enumerate(self._planned.job.inputs)},
         )
 
     def _whole(self, work: Work, why: str, say: Callable[[str], None]) -> Work:
@@ -254,6 +255,11 @@ def _unread(wanted: Any) -> Any:
 
 def _uri(given: Input) -> str:
     return given.name if given.path is None else disk_uri(given.path)
+
+
+def _path(given: Input) -> str:
+    """How tasks know an input; see `spark_pieces.path_of`."""
+    return path_of(given.name) if given.path is None else os.path.abspath(given.path)  # noqa: PTH100
 
 
 def _line_size(given: Input) -> int:
