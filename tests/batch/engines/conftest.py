@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
@@ -86,10 +87,11 @@ def lines_of(output: Path) -> list[bytes]:
     heads: set[bytes] = set()
     lines: list[bytes] = []
     for part in sorted(output.glob("part-*")):
-        found = part.read_bytes().splitlines(keepends=True)
-        if part.suffix != ".ndjson":
+        data = gzip.decompress(part.read_bytes()) if part.suffix == ".gz" else part.read_bytes()
+        found = data.split(b"\n")
+        if ".ndjson" not in part.suffixes:
             heads.add(found.pop(0))
-        lines += found
+        lines += [line for line in found if line]
     return [*heads, *sorted(lines)]
 
 

@@ -12,34 +12,45 @@ from tests.batch.engines.conftest import OnBoth
 HEAD = b"id,my age,income,city\n"
 ROWS = b"1,30,5,Porto\n2,,1,Porto\n3,12.5,NA,Lisboa\n4,abc,,Berlin\n"
 
-WRITTEN = {
+# Files that Spark reads line by line, all in one run.
+IN_LINES = {
     "plain": HEAD + ROWS,
-    "no line feed at the end": (HEAD + ROWS).rstrip(),
-    "carriage returns": (HEAD + ROWS).replace(b"\n", b"\r\n"),
-    "byte order mark": b"\xef\xbb\xbf" + HEAD + ROWS,
-    "blank lines": b"\n\r\n" + HEAD + b"\n" + ROWS.replace(b"\n", b"\n\n"),
+    "no-line-feed-at-the-end": (HEAD + ROWS).rstrip(),
+    "carriage-returns": (HEAD + ROWS).replace(b"\n", b"\r\n"),
+    "byte-order-mark": b"\xef\xbb\xbf" + HEAD + ROWS,
+    "blank-lines": b"\n\r\n" + HEAD + b"\n" + ROWS.replace(b"\n", b"\n\n"),
     "quotes": HEAD + b'"1,2","30","",Porto\n"say ""hi""",1,2,"Lisboa"\n5" pipe,3,4,Porto\n',
-    "bytes that are no UTF-8": HEAD + ROWS + b"\xff\xfe,1,1,Porto\n" + "é,1,1,Porto\n".encode(),
-    "wrong numbers of fields": HEAD + ROWS + b"1\n1,2,3,Porto,5\n,,,\n",
-    "a lone carriage return": HEAD + ROWS + b"a\rb,1,1,Porto\n",
-    "semicolons and decimal commas": b"id;my age;income;city\n1;30,5;1,25;Porto\n2;1.5;1;Porto\n3;7;;Lisboa\n",
-    "columns in another order": b"city,id,income,my age\nPorto,1,2,3\nLisboa,2,NaN,4\n",
-    "header only": HEAD,
-    "line breaks in quotes": HEAD + b'"one\ntwo",1,1,Porto\n' + ROWS + b'"three\n\nfour\n",x,1,Porto\n',
-    "a quote that is never closed in a row": HEAD + ROWS + b'"1,2,3,Porto\n' + ROWS + b'5",1,1,Porto\n',
-    "UTF-16": (HEAD + ROWS).decode().encode("utf-16"),
-    "spaces and signs": HEAD + b" 1, 30 ,+5,Porto\n2,-0.0,1e3,Lisboa\n3,1e400,inf,Porto\n4,nan,-inf,Porto\n",
+    "bytes-that-are-no-utf-8": HEAD + ROWS + b"\xff\xfe,1,1,Porto\n" + "é,1,1,Porto\n".encode(),
+    "wrong-numbers-of-fields": HEAD + ROWS + b"1\n1,2,3,Porto,5\n,,,\n",
+    "a-lone-carriage-return": HEAD + ROWS + b"a\rb,1,1,Porto\n",
+    "header-only": HEAD,
+    "spaces-and-signs": HEAD + b" 1, 30 ,+5,Porto\n2,-0.0,1e3,Lisboa\n3,1e400,inf,Porto\n4,nan,-inf,Porto\n",
+    "odd [1] {x}%20,#?*é": HEAD + ROWS,
+}
+# Files that it has to read as a whole.
+AS_A_WHOLE = {
+    "line-breaks-in-quotes": HEAD + b'"one\ntwo",1,1,Porto\n' + ROWS + b'"three\n\nfour\n",x,1,Porto\n',
+    "a-row-that-closes-no-quote": HEAD + ROWS + b'"1,2,3,Porto\n' + ROWS + b'5",1,1,Porto\n',
+    "utf-16": (HEAD + ROWS).decode().encode("utf-16"),
+    "semicolons-and-decimal-commas": b"id;my age;income;city\n1;30,5;1,25;Porto\n2;1.5;1;Porto\n3;7;;Lisboa\n",
+    "columns-in-another-order": b"city,id,income,my age\nPorto,1,2,3\nLisboa,2,NaN,4\n",
 }
 
 
-@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN.keys())
-def test_csv_is_scored_as_by_the_local_engine(folder: Path, on_both: OnBoth, written: bytes) -> None:
-    """Rows, kept texts, rejected rows with their records, and counts are the same."""
-    (folder / "in.csv").write_bytes(written)
-    both = on_both("in.csv", "--max-rejects", "100%")
-    assert both.spark.code == 0, both.spark.stderr
+@pytest.mark.parametrize(("files", "whole"), [(IN_LINES, False), (AS_A_WHOLE, True)], ids=["lines", "whole files"])
+def test_csv_is_scored_as_by_the_local_engine(
+    folder: Path, on_both: OnBoth, files: dict[str, bytes], whole: bool
+) -> None:
+    """However files are written, rows, kept texts, rejected rows with their records, and counts are the same."""
+    (folder / "in").mkdir()
+    for name, written in files.items():
+        (folder / "in" / f"{name}.csv").write_bytes(written)
+    both = on_both("in/", "--max-rejects", "100%")
+    assert both.spark.code == both.local.code == 0, both.spark.stderr
     assert both.same
-    assert (both.spark.data["rows"], both.spark.data["rejects"]) == (both.local.data["rows"], both.local.data["rejects"])
+    for told in ("rows", "rejects", "inputs"):
+        assert both.spark.data[told] == both.local.data[told]
+    assert ("is read as a whole" in both.spark.stderr) == whole
 
 
 OPTIONS = {
@@ -54,7 +65,6 @@ OPTIONS = {
     "some columns kept": (HEAD + ROWS, ["--keep", "city,id"]),
     "none kept": (HEAD + ROWS, ["--keep", "none"]),
     "as NDJSON": (HEAD + ROWS, ["--format", "ndjson"]),
-    "as TSV": (HEAD + ROWS, ["--format", "tsv"]),
 }
 
 
@@ -68,18 +78,14 @@ def test_options_mean_the_same(folder: Path, on_both: OnBoth, written: bytes, op
     assert len(both.lines[0]) > 1
 
 
-def test_files_of_other_writers_are_read_together(folder: Path, on_both: OnBoth) -> None:
-    """Other orders of columns, delimiters, packings and odd names in one run; each file counts its own rows."""
-    odd = folder / "in" / "a [1] {x}%20,#?*.csv"
-    odd.parent.mkdir()
-    odd.write_bytes(HEAD + ROWS)
-    (folder / "in" / "b.csv").write_bytes(b"city;income;my age;id\nPorto;1;2,5;9\n")
-    (folder / "in" / "c.csv.gz").write_bytes(gzip.compress(HEAD + ROWS))
-    both = on_both("in/", "--max-rejects", "100%", "--format", "csv")
+def test_packed_and_unpacked(folder: Path, on_both: OnBoth) -> None:
+    """Files packed by gzip are read beside others, and what they are written to is packed too."""
+    (folder / "a.csv.gz").write_bytes(gzip.compress(HEAD + ROWS))
+    (folder / "b.csv").write_bytes(HEAD + ROWS)
+    both = on_both("a.csv.gz", "b.csv", "--max-rejects", "100%")
     assert both.spark.code == both.local.code == 0, both.spark.stderr
     assert both.same
-    assert both.spark.data["inputs"] == both.local.data["inputs"]
-    assert "is read as a whole" in both.spark.stderr
+    assert {path.suffix for path in folder.glob("spark0/part-*")} == {".gz"}
 
 
 def test_folders_are_columns(folder: Path, on_both: OnBoth) -> None:
