@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlship import extras
 from mlship.batch.choose import output_kind
-from mlship.batch.engines.spark_check import check_kinds, check_output, check_unchanged
+from mlship.batch.engines.spark_check import check_kind, check_kinds, check_output, check_unchanged
 from mlship.batch.engines.spark_deps import packed_libraries
 from mlship.batch.engines.spark_folder import DiskFolder, Expected
 from mlship.batch.engines.spark_job import Models, SparkJob
@@ -97,6 +97,7 @@ class _Run:
         self._told = told
         self._planned = make_plan(job, *models.both)
         self._kind = output_kind(job, job.output or "")
+        check_kind(self._kind)
         encoder = open_encoder(Kind(self._kind.format), self._planned.none, self._planned.outputs)
         self._scorer = make_scorer(self._planned, encoder, models.both, whole_files=False)
         self._counted = Counted()

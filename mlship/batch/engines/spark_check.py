@@ -9,6 +9,7 @@ from mlship.batch.choose import STDOUT
 from mlship.batch.engines.spark_work import Counted, Work
 from mlship.batch.job import BatchJob
 from mlship.errors import InputRefused, OutputFailed, UsageError
+from mlship.tables.registry import Kind
 
 _READ = ("csv", "tsv", "ndjson", "parquet")
 
@@ -32,6 +33,16 @@ def check_kinds(job: BatchJob) -> None:
                 f"'{given.name}' is {name}, but '{job.inputs[0].name}' is {first}; Spark reads one format at a time.",
                 hint="Give the files of each format an output of their own.",
             )
+
+
+def check_kind(kind: Kind) -> None:
+    """Refuse an output that Spark does not write.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if kind.format.name not in _READ:
+        raise UsageError(f"Spark writes no {kind.format.name}.", hint="--format parquet")
 
 
 def check_output(job: BatchJob) -> Path:

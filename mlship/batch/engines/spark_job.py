@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from mlship.batch.engines import spark_frames as frames
 from mlship.batch.engines.spark_check import check_counts, check_unchanged
 from mlship.batch.engines.spark_errors import of_spark
 from mlship.batch.engines.spark_folder import disk_uri
-from mlship.batch.engines.spark_pieces import Block, plain
+from mlship.batch.engines.spark_pieces import Block, path_of
 from mlship.batch.engines.spark_plan import work_of
 from mlship.batch.engines.spark_session import RECORDS, OpenSession
 from mlship.batch.engines.spark_work import WHOLE_FILES, Counted, Work
@@ -197,7 +198,7 @@ class SparkJob:
             self._kind,
             digests=(models.session.digest, None if models.other is None else models.other.digest),
             none=packed_frame(self._planned.none),
-            places={plain(_uri(given)): place for place, given in enumerate(self._planned.job.inputs)},
+            places={_path(given): place for place, given in enumerate(self._planned.job.inputs)},
         )
 
     def _whole(self, work: Work, why: str, say: Callable[[str], None]) -> Work:
@@ -254,6 +255,11 @@ def _unread(wanted: Any) -> Any:
 
 def _uri(given: Input) -> str:
     return given.name if given.path is None else disk_uri(given.path)
+
+
+def _path(given: Input) -> str:
+    """How tasks know an input; see `spark_pieces.path_of`."""
+    return path_of(given.name) if given.path is None else os.path.abspath(given.path)  # noqa: PTH100
 
 
 def _line_size(given: Input) -> int:

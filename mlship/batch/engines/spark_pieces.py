@@ -105,13 +105,9 @@ def _place(work: Work, path: str) -> int:
 
 
 def path_of(uri: str) -> str:
-    """Return a path as it is compared, of the URI by which Spark names a file; in that one it is encoded."""
-    return plain(unquote(uri))
-
-
-def plain(path: str) -> str:
-    """Return a path as it is compared, of one in which nothing is encoded."""
-    return "/" + path.removeprefix("file:").lstrip("/") if path.startswith("file:") else path
+    """Return the path, or URI, of a file that Spark names by a URI."""
+    text = unquote(uri)
+    return "/" + text.removeprefix("file:").lstrip("/") if text.startswith("file:") else text
 
 
 def _of_columns(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[tuple[int, Source]]:

@@ -59,10 +59,15 @@ def work_of(planned: BatchPlan, specs: tuple[SessionSpec, SessionSpec | None], k
             "told": told,
             "dialect": dialect,
             "kind": Kind(kind.format),
-            "golden": os.environ.get("MLSHIP_GOLDEN") or "refuse",
+            "golden": golden_mode(),
             **more,
         }
     )
+
+
+def golden_mode() -> str:
+    """Return what workers do where golden rows differ: as this process does."""
+    return os.environ.get("MLSHIP_GOLDEN") or "refuse"
 
 
 def plan_of(work: Work) -> BatchPlan:
