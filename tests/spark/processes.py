@@ -89,7 +89,7 @@ def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     process.wait(15)
 
 
-def wait_until(there: Callable[[], bool], why: Callable[[], str] = str, seconds: float = 120) -> None:
+def wait_until(there: Callable[[], bool], why: Callable[[], str] = str, seconds: float = 240) -> None:
     """Wait until something is so.
 
     Args:

@@ -27,7 +27,7 @@ MIDWAY = 5.0
 """Seconds of CPU that Python workers have taken when a job is under way; all of it takes them more than twice that."""
 PLACES = [pytest.param("here"), pytest.param("cluster", marks=pytest.mark.whole)]
 EVERYWHERE = pytest.mark.parametrize("place", PLACES, indirect=True)
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def local(ground: Callable[[int], Path], here: Spark, whole: bool) -> Local:
 def test_spark_scores_as_one_machine_does(local: Local, place: Spark, suffix: str) -> None:
     """Output after sorting, rejected rows as a set, counts and figures are those of the local engine."""
     folder, done = local
-    output = f"{place.master.partition(':')[0]}.{suffix}"
+    output = f"{'cluster' if place.pids else 'here'}.{suffix}"
     engine = ("--engine", "spark", "--master", place.master)
     given = (f"{suffix}/", "-o", f"{output}/", "--format", suffix, *engine, *OPTIONS)
     found = batch(folder, *given, env=place.env, seconds=800)
