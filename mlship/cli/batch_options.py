@@ -162,7 +162,9 @@ StopAt = Annotated[
 Engine = Annotated[
     str,
     typer.Option(
-        metavar="local|spark", help="Where rows are scored: in this process, or on Apache Spark.", rich_help_panel=_SPARK
+        metavar="local|spark",
+        help="Where rows are scored: in this process, or on Apache Spark.",
+        rich_help_panel=_SPARK,
     ),
 ]
 Master = Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlship import objects
 from mlship.batch.choose import STDOUT
 from mlship.batch.engines.spark_work import Counted, Work
 from mlship.batch.job import BatchJob

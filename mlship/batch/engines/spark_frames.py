@@ -52,11 +52,15 @@ def read_parquet(spark: Any, paths: Sequence[str]) -> Any:
 
 
 def with_path(frame: Any, names: Iterable[str]) -> Any:
-    """Return columns of typed ones, and the path of the file."""
+    """Return columns of typed ones, and the path of the file.
+
+    They are named by their places, since `mapInArrow` cannot take names with points or quotes in them.
+    """
     from pyspark.sql import functions as f
 
     about = frame.metadataColumn("_metadata")
-    return frame.select(*(f.col(quoted(name)) for name in names), about.getField("file_path").alias(FILE))
+    columns = (f.col(quoted(name)).alias(str(place)) for place, name in enumerate(names))
+    return frame.select(*columns, about.getField("file_path").alias(FILE))
 
 
 def scored(frame: Any, work: Work) -> Any:

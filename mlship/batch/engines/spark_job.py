@@ -207,7 +207,7 @@ class SparkJob:
             size = given.state.get("size") or 0
             if size > _LARGEST_WHOLE:
                 raise InputRefused(
-                    f"{why} Such files are read as a whole, and '{given.name}' is larger than {_LARGEST_WHOLE >> 30} GiB.",
+                    f"{why} Such files are read as a whole, and '{given.name}' is larger than 1 GiB.",
                     hint="Score it with: --engine local",
                     code="too_large_as_a_whole",
                 )
@@ -218,8 +218,7 @@ class SparkJob:
     def _scored(self, work: Work) -> list[bytes]:
         spark = self._opened.spark
         if work.reading == "typed":
-            own = [name for name in work.wanted.names if name in work.columns]
-            frame = frames.with_path(frames.read_parquet(spark, self._paths), own)
+            frame = frames.with_path(frames.read_parquet(spark, self._paths), work.own)
         else:
             frame = frames.read_texts(spark, self._paths, whole=work.reading == "files")
         spark.conf.set(RECORDS, str(self._at_once(work)))
@@ -229,10 +228,7 @@ class SparkJob:
     def _at_once(self, work: Work) -> int:
         if work.reading == "files":
             return 1
-        if work.reading == "typed":
-            row = 8 * max(1, len(work.wanted.names))
-        else:
-            row = _line_size(work.job.inputs[0])
+        row = 8 * max(1, len(work.wanted.names)) if work.reading == "typed" else _line_size(work.job.inputs[0])
         return min(_MOST, max(_FEWEST, _AT_ONCE // row))
 
     def write_rejects(self, path: str, parts: int | None) -> None:

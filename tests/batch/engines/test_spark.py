@@ -39,7 +39,7 @@ def test_ndjson_is_scored_as_by_the_local_engine(folder: Path, on_both: OnBoth) 
     both = on_both("in/", "--max-rejects", "100%")
     assert both.spark.code == both.local.code == 0, both.spark.stderr
     assert both.same
-    assert len(both.lines[0]) == 4
+    assert len(both.lines[0]) == 3
     for told in ("rows", "rejects", "inputs"):
         assert both.spark.data[told] == both.local.data[told]
 
@@ -125,7 +125,9 @@ def test_monitors_find_the_same(folder: Path, on_both: OnBoth, spark: Any) -> No
     spark.conf.set("spark.sql.files.maxPartitionBytes", "20000")
     spark.conf.set("spark.sql.files.openCostInBytes", "1000")
     try:
-        both = on_both("in.csv", "-m", "town.onnx", "--max-rejects", "100%", "--compare", "other.onnx", "--actual", "came")
+        both = on_both(
+            "in.csv", "-m", "town.onnx", "--max-rejects", "100%", "--compare", "other.onnx", "--actual", "came"
+        )
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
         spark.conf.unset("spark.sql.files.openCostInBytes")
@@ -189,9 +191,7 @@ def test_a_model_that_workers_refuse(folder: Path, batch: Batch, spark: Any, mon
     assert not (folder / "out").exists()
 
 
-def test_a_part_that_is_lost_is_seen(
-    folder: Path, batch: Batch, spark: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_is_lost_is_seen(folder: Path, batch: Batch, spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on the disk is counted again before it gets its name."""
     assert spark is not None
     _put(folder)
