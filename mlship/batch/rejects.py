@@ -2,8 +2,8 @@
 
 One JSON object a line and row: `{"file", "row", "byte", "errors": [{"column", "code"}]}`, and `"record"` with
 `--rejects` and from Spark. Row 1 is the first data row, and `byte` where it begins in the file; both are null where
-rows have no such place, as on Spark, and `column` null when the row as a whole is refused. Only its owner may read the file, because it tells
-where data is unusual.
+rows have no such place, as on Spark, and `column` null when the row as a whole is refused. Only its owner may read
+the file, because it tells where data is unusual.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ MaxRejects = Annotated[
     str | None,
     typer.Option(
         metavar="N|P%",
-        help="Rejected rows allowed; a number stops at once, but on Spark at the end. Else 1% or 10, whichever is more.",
+        help="Rejected rows allowed; a number stops at once (Spark: at the end). Else 1% or 10, whichever is more.",
         rich_help_panel=_ROWS,
     ),
 ]

@@ -227,7 +227,9 @@ class DiskFolder:
         with system_errors(self.name):
             scored = self._run / "scored"
             parts = {path.name: _state(path) for path in sorted(scored.glob("part-*"))}
-            rejects = self.publish_rejects() if rejected else self._no_rejects(before)
+            rejects = self.publish_rejects() if rejected else None
+            if rejects is None:
+                self._no_rejects(before)
             told = {
                 **record,
                 "parts": parts,

@@ -62,7 +62,7 @@ def _typed(rows: int, first: int = 0) -> pl.DataFrame:
             "my age": [None if row % 10 == 3 else float(row % 90) for row in range(rows)],
             "income": pl.Series([None if row % 7 == 0 else row % 5 for row in range(rows)], dtype=pl.Int16),
             "city": ["Porto" if row % 3 else "Lisboa" for row in range(rows)],
-            "when": [datetime(2026, 1, 1, 12, 30, 15, 250)] * rows,
+            "when": [datetime.fromisoformat("2026-01-01T12:30:15.000250")] * rows,
             "price": pl.Series([Decimal("1.10")] * rows, dtype=pl.Decimal(12, 2)),
             "tags": [["a", "b"]] * rows,
         },
