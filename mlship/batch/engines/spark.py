@@ -190,7 +190,7 @@ class _Run:
             Expected(
                 size=self._counted.given if job.encoder.appends and not self._kind.packing else None,
                 rows=None if job.encoder.appends else tally.written,
-                head=job.encoder.head(),
+                empty_part=job.empty_part,
                 rejected=tally.rejected,
             )
         )

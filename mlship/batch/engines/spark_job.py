@@ -88,7 +88,6 @@ class SparkJob:
         self._kind = kind
         self._checks = checks
         self._paths = [frames.literal(_uri(given)) for given in planned.job.inputs]
-        self._typed: Any = None
         self._rows: dict[int, int] = {}
         if opened.connect:
             self._check_size()
@@ -138,8 +137,8 @@ class SparkJob:
         self._rows[0] = source.total or 0
         for place in range(1, len(job.inputs)):
             self._check_types(place, schema)
-        self._typed = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
-        arrow = frames.arrow_schema(self._typed)
+        typed = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
+        arrow = frames.arrow_schema(typed)
         block: Any = Block(source.columns, _unread, lambda names: no_rows(arrow, names))
         keys = job.inputs[0].keys
         none = (PartitionedSource(block, keys) if keys else block).none_of(planned.wanted.keep)
@@ -237,12 +236,13 @@ class SparkJob:
 
     def write_scored(self, path: str) -> None:
         """Write the parts of the output."""
-        if self.encoder.appends:
-            self._act(lambda: frames.write_texts(self._given, path, self._kind.packing))
-            return
-        planned = self._planned
-        schema = frames.output_schema(planned.wanted.keep, self._typed, planned.outputs)
-        self._act(lambda: frames.write_parquet(self._given, path, schema))
+        appends, packing = self.encoder.appends, self._kind.packing
+        self._act(lambda: frames.write_scored(self._given, path, packing, appends=appends))
+
+    @property
+    def empty_part(self) -> bytes:
+        """A part without rows, which tells the output's columns."""
+        return self.encoder.file(self._planned.none, self._planned.no_outputs)
 
 
 def _unread(wanted: Any) -> Any:

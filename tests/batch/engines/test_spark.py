@@ -170,7 +170,7 @@ def test_past_the_limit_nothing_is_published(folder: Path, batch: Batch, spark: 
     assert (refused.code, refused.data["error"]["code"]) == (3, "too_many_rejects")
     assert refused.data["rows"] == {"in": 100, "out": 80, "rejected": 20}
     assert not (folder / "out").exists()
-    assert len((folder / "out.rejects" / "part-00000.ndjson").read_text().splitlines()) == 20
+    assert len((folder / "out.rejects" / "part-00000-00000.ndjson").read_text().splitlines()) == 20
     assert batch("in.csv", "-o", "out/", *SPARK, "--max-rejects", "20").code == 0
     assert {path.stat().st_mode & 0o077 for path in (folder / "out.rejects").glob("part-*")} == {0}
     assert (folder / "out.rejects").stat().st_mode & 0o077 == 0
