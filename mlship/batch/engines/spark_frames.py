@@ -88,6 +88,26 @@ def write_scored(given: Any, path: str, packing: str | None, *, appends: bool) -
     _write(_of_kind(given, SCORED), path, {**options, "compression": "gzip" if packing else "none"})
 
 
+def one_part(spark: Any, part: bytes) -> Any:
+    """Return what tasks would have given for one part that is a file of its own."""
+    payload = bytearray(part.removesuffix(FILE_END.encode()))
+    return spark.createDataFrame([(SCORED, payload)], "kind byte, payload binary")
+
+
+def listed(spark: Any, uri: str) -> list[tuple[str, int, str]]:
+    """Return path, size in bytes and time of change of all files that a URI names: a file, a folder or a pattern."""
+    found = spark.read.format("binaryFile").options(**_STRICT).load(uri).select("path", "length", "modificationTime")
+    return [(row[0], row[1], row[2].isoformat()) for row in found.collect()]
+
+
+def head_of(spark: Any, path: str, lines: int) -> bytes:
+    """Return the first lines of a file."""
+    from pyspark.sql import functions as f
+
+    first = read_texts(spark, [path], whole=False).filter(f.col(START) == 0).select(VALUE).limit(lines)
+    return b"".join(bytes(row[0]) + b"\n" for row in first.collect())
+
+
 def _of_kind(given: Any, kind: int) -> Any:
     from pyspark.sql import functions as f
 

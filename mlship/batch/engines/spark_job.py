@@ -97,6 +97,7 @@ class SparkJob:
             self._look_at_others()
         self.encoder = open_encoder(Kind(kind.format), self._planned.none, planned.outputs)
         self._given: Any = None
+        self._written = 0
 
     def __enter__(self) -> SparkJob:
         return self
@@ -134,7 +135,7 @@ class SparkJob:
         planned, job = self._planned, self._planned.job
         source = replace(job.inputs[0], keys={}).open(job.chunk_size, planned.told)
         schema = source.none_of(source.columns).schema
-        self._rows[0] = source.total or 0
+        self._count_rows(0, source.total)
         for place in range(1, len(job.inputs)):
             self._check_types(place, schema)
         typed = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
@@ -144,11 +145,17 @@ class SparkJob:
         none = (PartitionedSource(block, keys) if keys else block).none_of(planned.wanted.keep)
         self._planned = replace(planned, none=none)
 
+    def _count_rows(self, place: int, rows: int | None) -> None:
+        """Keep how many rows an input has, of which Spark itself tells where nobody else does."""
+        if rows is None:
+            rows = self._act(lambda: frames.read_parquet(self._opened.spark, [self._paths[place]]).count())
+        self._rows[place] = rows
+
     def _check_types(self, place: int, schema: Any) -> None:
         job = self._planned.job
         self._planned.open(place).close()  # which looks at its columns
         source = replace(job.inputs[place], keys={}).open(job.chunk_size, self._planned.told)
-        self._rows[place] = source.total or 0
+        self._count_rows(place, source.total)
         if dict(source.none_of(source.columns).schema) != dict(schema):
             raise InputRefused(
                 f"'{job.inputs[place].name}' has columns of other types than '{job.inputs[0].name}', or others.",
@@ -158,8 +165,9 @@ class SparkJob:
 
     def _look_at_others(self) -> None:
         """Look at the columns of every file, as the local engine does when it comes to it."""
-        for place in range(1, len(self._planned.job.inputs)):
-            self._planned.open(place).close()
+        for place, given in enumerate(self._planned.job.inputs):
+            if place and given.path is not None:  # tasks look at what lies elsewhere
+                self._planned.open(place).close()
 
     def score(self, say: Callable[[str], None], monitors: Sequence[Monitor]) -> Counted:
         """Score all rows, and return what was counted.
@@ -185,6 +193,7 @@ class SparkJob:
         counted = Counted.of(found, monitors)
         check_unchanged(work.job)
         check_counts(counted, work, self._rows)
+        self._written = counted.tally.written
         return counted
 
     def _work(self) -> Work:
@@ -235,14 +244,13 @@ class SparkJob:
         self._act(lambda: frames.write_rejects(self._given, path, parts))
 
     def write_scored(self, path: str) -> None:
-        """Write the parts of the output."""
+        """Write the parts of the output, with one that tells its columns where there are no rows."""
         appends, packing = self.encoder.appends, self._kind.packing
-        self._act(lambda: frames.write_scored(self._given, path, packing, appends=appends))
-
-    @property
-    def empty_part(self) -> bytes:
-        """A part without rows, which tells the output's columns."""
-        return self.encoder.file(self._planned.none, self._planned.no_outputs)
+        given = self._given
+        if not appends and not self._written:
+            nothing = self.encoder.file(self._planned.none, self._planned.no_outputs)
+            given = frames.one_part(self._opened.spark, nothing)
+        self._act(lambda: frames.write_scored(given, path, packing, appends=appends))
 
 
 def _unread(wanted: Any) -> Any:
