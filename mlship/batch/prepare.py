@@ -58,7 +58,6 @@ def _setting(
     planned: BatchPlan, model: Path, sessions: tuple[Session, Session | None], say: Callable[[str], None]
 ) -> Setting:
     job = planned.job
-    session, other = sessions
     kind = output_kind(job, output_name(job))
     encoder = open_encoder(kind, planned.none, planned.outputs)
     models = (model,) if job.compare is None else (model, job.compare)

@@ -1,9 +1,9 @@
 """The rejects file: which rows were not scored, and why; what stood in them only where that was asked for.
 
 One JSON object a line and row: `{"file", "row", "byte", "errors": [{"column", "code"}]}`, and `"record"` with
-`--rejects` and from Spark. Row 1 is the first data row (null from Spark, where rows have no number), `byte` where it
-begins in the file (null where the format has no such place, and from Spark), and `column` null when the row as a whole is refused. Only its owner may read the file, because it tells
-where data is unusual.
+`--rejects` and from Spark. Row 1 is the first data row, and `byte` where it begins in the file; both are null where
+rows have no such place, as on Spark, and `column` null when the row as a whole is refused. Only its owner may read
+the file, because it tells where data is unusual.
 """
 
 from __future__ import annotations

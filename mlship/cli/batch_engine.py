@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set as AbstractSet
-from pathlib import Path
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from mlship.batch.engines.spark_session import SparkOptions
 from mlship.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlship.batch.job import BatchJob, BatchReport
+    from mlship.batch.engines.spark import SparkEngine
     from mlship.batch.run import Check
     from mlship.cli.batch_given import Given
     from mlship.cli.console import Console
-    from mlship.model.session import Session
 
 ENGINES = ("local", "spark")
 _OF_SPARK = ("master", "conf", "ship_deps")
@@ -75,12 +73,13 @@ def spark_options(given: Given) -> SparkOptions:
     return SparkOptions(given.master, conf, given.ship_deps)
 
 
-def runner(
-    given: Given, console: Console, checks: tuple[Check, ...]
-) -> Callable[[BatchJob, Session, Path], BatchReport]:
-    """Return what scores a job on Spark."""
-    from mlship.batch.engines.spark import Told, run_spark
+def spark_engine(given: Given, console: Console, checks: tuple[Check, ...]) -> SparkEngine:
+    """Return what scores jobs on Spark.
 
-    options = spark_options(given)
-    told = Told(console.say, console.warn, checks, console.verbose)
-    return lambda job, session, model: run_spark(job, options, model, session, told)
+    Raises:
+        UsageError: A setting is none, or refused.
+        DependencyMissing: Spark is not there.
+    """
+    from mlship.batch.engines.spark import SparkEngine, Told
+
+    return SparkEngine(spark_options(given), Told(console.say, console.warn, checks, console.verbose))

@@ -93,7 +93,7 @@ MaxRejects = Annotated[
     str | None,
     typer.Option(
         metavar="N|P%",
-        help="Rejected rows allowed; a number stops at once, but on Spark at the end. Else 1% or 10, whichever is more.",
+        help="Rejected rows allowed; a number stops at once (Spark: at the end). Else 1% or 10, whichever is more.",
         rich_help_panel=_ROWS,
     ),
 ]
@@ -162,7 +162,9 @@ StopAt = Annotated[
 Engine = Annotated[
     str,
     typer.Option(
-        metavar="local|spark", help="Where rows are scored: in this process, or on Apache Spark.", rich_help_panel=_SPARK
+        metavar="local|spark",
+        help="Where rows are scored: in this process, or on Apache Spark.",
+        rich_help_panel=_SPARK,
     ),
 ]
 Master = Annotated[

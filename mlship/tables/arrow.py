@@ -1,8 +1,8 @@
-"""Arrow's columns, as engines give and take them, become rows to score and come from parts of an output."""
+"""Arrow's columns, as engines give them, become rows to score."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -79,20 +79,6 @@ def packed_frame(frame: pl.DataFrame) -> bytes:
 def unpacked_frame(data: bytes) -> pl.DataFrame:
     """Return what `packed_frame` was given."""
     return pl.read_ipc(data)
-
-
-def batches_of(part: bytes, schema: Any) -> Iterator[Any]:
-    """Yield the rows of a part, which an encoder that assembles gave, as batches of a schema.
-
-    Args:
-        part: A file in Arrow's format.
-        schema: The pyarrow.Schema to give them.
-    """
-    import pyarrow as pa
-
-    table = pa.ipc.open_file(pa.BufferReader(part)).read_all()
-    columns: Mapping[str, Any] = {field.name: table.column(field.name).cast(field.type) for field in schema}
-    yield from pa.Table.from_arrays(list(columns.values()), schema=schema).to_batches()
 
 
 def tagged(kind: int, payload: bytes) -> Any:

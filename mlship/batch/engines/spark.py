@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,7 +20,10 @@ from mlship import extras
 from mlship.batch.choose import output_kind
 from mlship.batch.engines.spark_check import check_kind, check_kinds, check_output, check_unchanged
 from mlship.batch.engines.spark_deps import packed_libraries
+from mlship.batch.engines.spark_errors import of_spark
 from mlship.batch.engines.spark_folder import DiskFolder, Expected
+from mlship.batch.engines.spark_hadoop import ClusterFolder
+from mlship.batch.engines.spark_inputs import find_spark_inputs, is_uri
 from mlship.batch.engines.spark_job import Models, SparkJob
 from mlship.batch.engines.spark_plan import versions
 from mlship.batch.engines.spark_session import INSTALL, OpenSession, SparkOptions, check_conf, spark_session
@@ -33,6 +36,7 @@ from mlship.errors import MlshipError, OutputFailed
 from mlship.tables.registry import Kind, open_encoder
 
 if TYPE_CHECKING:
+    from mlship.batch.inputs import Input
     from mlship.model.session import Session
 
 _MOST_IN_ONE = 100_000
@@ -56,36 +60,74 @@ class Told:
     verbose: bool = False
 
 
-def run_spark(job: BatchJob, options: SparkOptions, model: Path, session: Session, told: Told) -> BatchReport:
-    """Score files on Spark.
+class SparkEngine:
+    """Scores files on Spark; a context that ends the session if it made one.
 
     Args:
-        job: What was asked for.
         options: Which Spark.
-        model: The model's file.
-        session: The model, open.
         told: How to talk to the user.
 
     Raises:
-        UsageError: The options contradict each other, the columns or the engine.
-        InputRefused: An input is absent, cannot be understood, changed meanwhile, or has too many rejected rows.
-        OutputFailed: Spark failed, or the system.
-        OutputLocked: Another run holds the output.
-        DependencyMissing: Spark, Java, or a library of the executors is not there.
-        ModelRefused: A worker refused the model.
-        Stopped: A signal came.
+        UsageError: A setting is refused.
+        DependencyMissing: Spark is not there.
     """
-    for library in ("pyspark", "pyarrow"):
-        extras.load(library, needed_for="--engine spark", hint=INSTALL)
-    check_conf(options.conf)
-    output = check_output(job)
-    check_kinds(job)
-    with ExitStack() as stack:
-        run = _Run(job, Models.of(model, session, job.compare), told)
-        return run.result(
-            output,
-            lambda: stack.enter_context(spark_session(options, packed_libraries, verbose=told.verbose)),
-        )
+
+    def __init__(self, options: SparkOptions, told: Told) -> None:
+        for library in ("pyspark", "pyarrow"):
+            extras.load(library, needed_for="--engine spark", hint=INSTALL)
+        check_conf(options.conf)
+        self._options = options
+        self._told = told
+        self._stack = ExitStack()
+        self._opened: OpenSession | None = None
+
+    def __enter__(self) -> SparkEngine:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def _open(self) -> OpenSession:
+        if self._opened is None:
+            session = spark_session(self._options, packed_libraries, verbose=self._told.verbose)
+            self._opened = self._stack.enter_context(session)
+        return self._opened
+
+    def find(self, given: Sequence[str], stdin_format: str | None) -> list[Input]:
+        """Return the files that a command names; see `spark_inputs.find_spark_inputs`."""
+        try:
+            return find_spark_inputs(given, stdin_format, lambda: self._open().spark)
+        except MlshipError:
+            raise
+        except Exception as error:  # pyspark has many kinds, and py4j others
+            raise of_spark(error, shipped=self._options.ship_deps) from error
+
+    def run(self, job: BatchJob, model: Path, session: Session) -> BatchReport:
+        """Score files.
+
+        Args:
+            job: What was asked for.
+            model: The model's file.
+            session: The model, open.
+
+        Raises:
+            UsageError: The options contradict each other, the columns or the engine.
+            InputRefused: An input is absent, cannot be understood, changed meanwhile, or has too many rejected rows.
+            OutputFailed: Spark failed, or the system.
+            OutputLocked: Another run holds the output.
+            DependencyMissing: Java, or a library of the executors, is not there.
+            ModelRefused: A worker refused the model.
+            Stopped: A signal came.
+        """
+        name = check_output(job)
+        check_kinds(job)
+        run = _Run(job, Models.of(model, session, job.compare), self._told)
+        try:
+            return run.result(name, self._open)
+        except MlshipError:
+            raise
+        except Exception as error:
+            raise of_spark(error, shipped=self._options.ship_deps) from error
 
 
 class _Run:
@@ -95,9 +137,9 @@ class _Run:
         self._job = job
         self._models = models
         self._told = told
-        self._planned = make_plan(job, *models.both)
         self._kind = output_kind(job, job.output or "")
         check_kind(self._kind)
+        self._planned = make_plan(job, *models.both)
         encoder = open_encoder(Kind(self._kind.format), self._planned.none, self._planned.outputs)
         self._scorer = make_scorer(self._planned, encoder, models.both, whole_files=False)
         self._counted = Counted()
@@ -105,8 +147,12 @@ class _Run:
         self._rejects: str | None = None
         self._started = time.monotonic()
 
-    def result(self, path: Path, open_spark: Callable[[], OpenSession]) -> BatchReport:
-        output = DiskFolder(path, self._kind.suffix)
+    def result(self, name: str, open_spark: Callable[[], OpenSession]) -> BatchReport:
+        output: DiskFolder | ClusterFolder
+        if is_uri(name):
+            output = ClusterFolder(name, self._kind.suffix, lambda: open_spark().spark)
+        else:
+            output = DiskFolder(Path(name), self._kind.suffix)
         key = job_key(self._planned, self._kind, self._models.both, output.name)
         key["version"] |= {"pyspark": version("pyspark")}
         try:
@@ -147,7 +193,7 @@ class _Run:
             seconds=time.monotonic() - self._started,
         )
 
-    def _on(self, opened: OpenSession, output: DiskFolder, key: dict[str, Any]) -> BatchReport:
+    def _on(self, opened: OpenSession, output: DiskFolder | ClusterFolder, key: dict[str, Any]) -> BatchReport:
         """Do it on an open session."""
         self._told.say(f"Spark {opened.spark.version} scores, on {opened.master}.")
         try:
@@ -157,7 +203,7 @@ class _Run:
                 self._warn_of_versions()
                 self._write(job, output)
         except OutputFailed as error:
-            if opened.log is not None and error.code == "spark_failed":
+            if opened.log is not None and output.log is not None and error.code == "spark_failed":
                 with suppress(OSError):
                     kept = shutil.copyfile(opened.log, output.log)
                     error.hint = f"Look at what Spark says in '{kept}', then run the command again."
@@ -175,7 +221,7 @@ class _Run:
             }
         )
 
-    def _write(self, job: SparkJob, output: DiskFolder) -> None:
+    def _write(self, job: SparkJob, output: DiskFolder | ClusterFolder) -> None:
         tally = self._counted.tally
         check_unchanged(self._job)
         places = output.begin()
@@ -190,7 +236,6 @@ class _Run:
             Expected(
                 size=self._counted.given if job.encoder.appends and not self._kind.packing else None,
                 rows=None if job.encoder.appends else tally.written,
-                head=job.encoder.head(),
                 rejected=tally.rejected,
             )
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlship import objects
 from mlship.batch.choose import STDOUT
+from mlship.batch.engines.spark_inputs import is_uri
 from mlship.batch.engines.spark_work import Counted, Work
 from mlship.batch.job import BatchJob
 from mlship.errors import InputRefused, OutputFailed, UsageError
@@ -22,6 +22,10 @@ def check_kinds(job: BatchJob) -> None:
     """
     first = job.inputs[0].kind.format.name
     for given in job.inputs:
+        if given.piped:
+            raise UsageError("Spark cannot read standard input.", hint="Name a file, or use --engine local.")
+        if given.path is not None and given.path.name.startswith(("_", ".")):
+            raise UsageError(f"Spark passes over '{given.name}', as its name is a hidden one.", hint="Rename the file.")
         name = given.kind.format.name
         if name not in _READ or given.kind.packing == "zst":
             what = name if given.kind.packing is None else f"{name} packed by Zstandard"
@@ -45,11 +49,11 @@ def check_kind(kind: Kind) -> None:
         raise UsageError(f"Spark writes no {kind.format.name}.", hint="--format parquet")
 
 
-def check_output(job: BatchJob) -> Path:
-    """Return the folder that is to be written.
+def check_output(job: BatchJob) -> str:
+    """Return the folder that is to be written, a path or a URI.
 
     Raises:
-        UsageError: No folder was named.
+        UsageError: No folder was named, or it is an input's.
         OutputFailed: Its own folder is not there.
     """
     name = job.output
@@ -59,13 +63,16 @@ def check_output(job: BatchJob) -> Path:
             + ("no output is named." if name is None else f"'{name}' names none."),
             hint="End the name in a slash: -o scored/",
         )
+    if is_uri(name):
+        return name
+    name = "/" + name.removeprefix("file:").lstrip("/") if name.startswith("file:/") else name
     path = Path(name)
     if not path.parent.is_dir():
         raise OutputFailed(
             f"'{path}' cannot be written: there is no folder '{path.parent}'.",
             hint=f"Make the folder first: mkdir -p '{path.parent}'",
         )
-    return path
+    return name
 
 
 def check_unchanged(job: BatchJob) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from mlship.batch.engines.spark_work import error_in
 from mlship.errors import DependencyMissing, InputRefused, MlshipError, OutputFailed
 

@@ -23,7 +23,7 @@ from mlship.batch.rejects import is_rejects_file
 from mlship.errors import OutputFailed, UsageError
 from mlship.files import sync_directory
 
-_PART = re.compile(r"part-(\d+)-.*")
+_PART = re.compile(r"part-(\d+)-.*?(?:-c(\d+))?\..*")
 _RUN, _OLD = "spark-", "old"
 
 
@@ -47,13 +47,11 @@ class Expected:
     Attributes:
         size: Bytes of all parts, or None where only Spark can tell.
         rows: Rows of all parts, or None where the parts are texts.
-        head: What a part begins with, and what a part without rows holds.
         rejected: The number of rejected rows.
     """
 
     size: int | None
     rows: int | None
-    head: bytes
     rejected: int
 
 
@@ -170,10 +168,9 @@ class DiskFolder:
         """
         with system_errors(self.name):
             parts = self._named(self._run / "scored", self._suffix)
-            if not parts and expected.head:
-                (self._run / "scored" / f"part-00000{self._suffix}").write_bytes(expected.head)
-                parts = [self._run / "scored" / f"part-00000{self._suffix}"]
             self._check(parts, expected)
+            if not parts:  # of a format that needs no bytes to hold no rows
+                (self._run / "scored" / f"part-00000-00000{self._suffix}").touch()
             if expected.rejected:
                 self.finish_rejects()
 
@@ -198,7 +195,7 @@ class DiskFolder:
             elif found is not None and path.stat().st_size == 0:
                 path.unlink()
             elif found is not None:
-                parts.append(path.rename(folder / f"part-{found[1]}{suffix}"))
+                parts.append(path.rename(folder / f"part-{found[1]}-{int(found[2] or 0):05d}{suffix}"))
         return parts
 
     def _check(self, parts: list[Path], expected: Expected) -> None:
@@ -227,7 +224,9 @@ class DiskFolder:
         with system_errors(self.name):
             scored = self._run / "scored"
             parts = {path.name: _state(path) for path in sorted(scored.glob("part-*"))}
-            rejects = self.publish_rejects() if rejected else self._no_rejects(before)
+            rejects = self.publish_rejects() if rejected else None
+            if rejects is None:
+                self._no_rejects(before)
             told = {
                 **record,
                 "parts": parts,

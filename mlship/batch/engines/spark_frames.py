@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mlship.batch.engines.spark_parts import FILE_END, LINE_END
 from mlship.batch.engines.spark_work import COUNTS, FILE, REJECTS, SCORED, START, VALUE, Work
-from mlship.batch.engines.spark_worker import Scoring, Unpacking
-from mlship.model.signature import Output
+from mlship.batch.engines.spark_worker import Scoring
 
 _SPECIAL = re.compile(r"([\\{}\[\]*?,])")
 _STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false", "recursiveFileLookup": "true"}
@@ -19,7 +19,6 @@ _COMMITTED = {
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "true",
     "maxRecordsPerFile": "0",
 }
-_TYPES = {"bool": "BooleanType", "int64": "LongType", "float64": "DoubleType", "string": "StringType"}
 
 
 def literal(path: str) -> str:
@@ -52,11 +51,15 @@ def read_parquet(spark: Any, paths: Sequence[str]) -> Any:
 
 
 def with_path(frame: Any, names: Iterable[str]) -> Any:
-    """Return columns of typed ones, and the path of the file."""
+    """Return columns of typed ones, and the path of the file.
+
+    They are named by their places, since `mapInArrow` cannot take names with points or quotes in them.
+    """
     from pyspark.sql import functions as f
 
     about = frame.metadataColumn("_metadata")
-    return frame.select(*(f.col(quoted(name)) for name in names), about.getField("file_path").alias(FILE))
+    columns = (f.col(quoted(name)).alias(str(place)) for place, name in enumerate(names))
+    return frame.select(*columns, about.getField("file_path").alias(FILE))
 
 
 def scored(frame: Any, work: Work) -> Any:
@@ -76,20 +79,33 @@ def counts_of(given: Any) -> list[bytes]:
 def write_rejects(given: Any, path: str, parts: int | None) -> None:
     """Write the lines of rejected rows into so many parts, or as many as there are."""
     frame = _of_kind(given, REJECTS)
-    _write_texts(frame if parts is None else frame.coalesce(parts), path, None)
+    _write(frame if parts is None else frame.coalesce(parts), path, {"lineSep": LINE_END})
 
 
-def write_texts(given: Any, path: str, packing: str | None) -> None:
-    """Write the parts of a text output."""
-    _write_texts(_of_kind(given, SCORED), path, packing)
+def write_scored(given: Any, path: str, packing: str | None, *, appends: bool) -> None:
+    """Write the parts of the output: one for each task, or, where they cannot be appended, one for each payload."""
+    options = {"lineSep": LINE_END} if appends else {"lineSep": FILE_END, "maxRecordsPerFile": "1"}
+    _write(_of_kind(given, SCORED), path, {**options, "compression": "gzip" if packing else "none"})
 
 
-def write_parquet(given: Any, path: str, schema: Any) -> None:
-    """Write the parts of an output of typed columns."""
-    from pyspark.sql.pandas.types import to_arrow_schema
+def one_part(spark: Any, part: bytes) -> Any:
+    """Return what tasks would have given for one part that is a file of its own."""
+    payload = bytearray(part.removesuffix(FILE_END.encode()))
+    return spark.createDataFrame([(SCORED, payload)], "kind byte, payload binary")
 
-    frame = _of_kind(given, SCORED).mapInArrow(Unpacking(to_arrow_schema(schema)), schema)
-    frame.write.options(**_COMMITTED).mode("error").parquet(path)
+
+def listed(spark: Any, uri: str) -> list[tuple[str, int, str]]:
+    """Return path, size in bytes and time of change of all files that a URI names: a file, a folder or a pattern."""
+    found = spark.read.format("binaryFile").options(**_STRICT).load(uri).select("path", "length", "modificationTime")
+    return [(row[0], row[1], row[2].isoformat()) for row in found.collect()]
+
+
+def head_of(spark: Any, path: str, lines: int) -> bytes:
+    """Return the first lines of a file."""
+    from pyspark.sql import functions as f
+
+    first = read_texts(spark, [path], whole=False).filter(f.col(START) == 0).select(VALUE).limit(lines)
+    return b"".join(bytes(row[0]) + b"\n" for row in first.collect())
 
 
 def _of_kind(given: Any, kind: int) -> Any:
@@ -98,28 +114,11 @@ def _of_kind(given: Any, kind: int) -> Any:
     return given.filter(f.col("kind") == f.lit(kind)).select("payload")
 
 
-def _write_texts(frame: Any, path: str, packing: str | None) -> None:
+def _write(frame: Any, path: str, options: dict[str, str]) -> None:
     from pyspark.sql import functions as f
 
     texts = frame.select(f.col("payload").cast("string").alias("value"))
-    options = {**_COMMITTED, "lineSep": "\n", "compression": "gzip" if packing else "none"}
-    texts.write.options(**options).mode("error").text(path)
-
-
-def output_schema(kept: Sequence[str], typed: Any, outputs: Sequence[Output]) -> Any:
-    """Return the schema of an output of typed columns.
-
-    Args:
-        kept: The kept columns.
-        typed: The schema of the inputs, or None where kept columns are texts; columns of folders are texts too.
-        outputs: The output columns.
-    """
-    from pyspark.sql import types
-
-    own = {field.name: field.dataType for field in typed.fields} if typed is not None else {}
-    fields = [types.StructField(name, own.get(name, types.StringType())) for name in kept]
-    fields += [types.StructField(output.name, getattr(types, _TYPES[output.dtype])()) for output in outputs]
-    return types.StructType(fields)
+    texts.write.options(**{"compression": "none", **_COMMITTED, **options}).mode("error").text(path)
 
 
 def arrow_schema(schema: Any) -> Any:

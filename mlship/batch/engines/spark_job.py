@@ -88,7 +88,6 @@ class SparkJob:
         self._kind = kind
         self._checks = checks
         self._paths = [frames.literal(_uri(given)) for given in planned.job.inputs]
-        self._typed: Any = None
         self._rows: dict[int, int] = {}
         if opened.connect:
             self._check_size()
@@ -98,6 +97,7 @@ class SparkJob:
             self._look_at_others()
         self.encoder = open_encoder(Kind(kind.format), self._planned.none, planned.outputs)
         self._given: Any = None
+        self._written = 0
 
     def __enter__(self) -> SparkJob:
         return self
@@ -135,21 +135,27 @@ class SparkJob:
         planned, job = self._planned, self._planned.job
         source = replace(job.inputs[0], keys={}).open(job.chunk_size, planned.told)
         schema = source.none_of(source.columns).schema
-        self._rows[0] = source.total or 0
+        self._count_rows(0, source.total)
         for place in range(1, len(job.inputs)):
             self._check_types(place, schema)
-        self._typed = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
-        arrow = frames.arrow_schema(self._typed)
+        typed = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
+        arrow = frames.arrow_schema(typed)
         block: Any = Block(source.columns, _unread, lambda names: no_rows(arrow, names))
         keys = job.inputs[0].keys
         none = (PartitionedSource(block, keys) if keys else block).none_of(planned.wanted.keep)
         self._planned = replace(planned, none=none)
 
+    def _count_rows(self, place: int, rows: int | None) -> None:
+        """Keep how many rows an input has, of which Spark itself tells where nobody else does."""
+        if rows is None:
+            rows = self._act(lambda: frames.read_parquet(self._opened.spark, [self._paths[place]]).count())
+        self._rows[place] = rows
+
     def _check_types(self, place: int, schema: Any) -> None:
         job = self._planned.job
         self._planned.open(place).close()  # which looks at its columns
         source = replace(job.inputs[place], keys={}).open(job.chunk_size, self._planned.told)
-        self._rows[place] = source.total or 0
+        self._count_rows(place, source.total)
         if dict(source.none_of(source.columns).schema) != dict(schema):
             raise InputRefused(
                 f"'{job.inputs[place].name}' has columns of other types than '{job.inputs[0].name}', or others.",
@@ -159,8 +165,9 @@ class SparkJob:
 
     def _look_at_others(self) -> None:
         """Look at the columns of every file, as the local engine does when it comes to it."""
-        for place in range(1, len(self._planned.job.inputs)):
-            self._planned.open(place).close()
+        for place, given in enumerate(self._planned.job.inputs):
+            if place and given.path is not None:  # tasks look at what lies elsewhere
+                self._planned.open(place).close()
 
     def score(self, say: Callable[[str], None], monitors: Sequence[Monitor]) -> Counted:
         """Score all rows, and return what was counted.
@@ -186,6 +193,7 @@ class SparkJob:
         counted = Counted.of(found, monitors)
         check_unchanged(work.job)
         check_counts(counted, work, self._rows)
+        self._written = counted.tally.written
         return counted
 
     def _work(self) -> Work:
@@ -207,7 +215,7 @@ class SparkJob:
             size = given.state.get("size") or 0
             if size > _LARGEST_WHOLE:
                 raise InputRefused(
-                    f"{why} Such files are read as a whole, and '{given.name}' is larger than {_LARGEST_WHOLE >> 30} GiB.",
+                    f"{why} Such files are read as a whole, and '{given.name}' is larger than 1 GiB.",
                     hint="Score it with: --engine local",
                     code="too_large_as_a_whole",
                 )
@@ -218,8 +226,7 @@ class SparkJob:
     def _scored(self, work: Work) -> list[bytes]:
         spark = self._opened.spark
         if work.reading == "typed":
-            own = [name for name in work.wanted.names if name in work.columns]
-            frame = frames.with_path(frames.read_parquet(spark, self._paths), own)
+            frame = frames.with_path(frames.read_parquet(spark, self._paths), work.own)
         else:
             frame = frames.read_texts(spark, self._paths, whole=work.reading == "files")
         spark.conf.set(RECORDS, str(self._at_once(work)))
@@ -229,10 +236,7 @@ class SparkJob:
     def _at_once(self, work: Work) -> int:
         if work.reading == "files":
             return 1
-        if work.reading == "typed":
-            row = 8 * max(1, len(work.wanted.names))
-        else:
-            row = _line_size(work.job.inputs[0])
+        row = 8 * max(1, len(work.wanted.names)) if work.reading == "typed" else _line_size(work.job.inputs[0])
         return min(_MOST, max(_FEWEST, _AT_ONCE // row))
 
     def write_rejects(self, path: str, parts: int | None) -> None:
@@ -240,13 +244,13 @@ class SparkJob:
         self._act(lambda: frames.write_rejects(self._given, path, parts))
 
     def write_scored(self, path: str) -> None:
-        """Write the parts of the output."""
-        if self.encoder.appends:
-            self._act(lambda: frames.write_texts(self._given, path, self._kind.packing))
-            return
-        planned = self._planned
-        schema = frames.output_schema(planned.wanted.keep, self._typed, planned.outputs)
-        self._act(lambda: frames.write_parquet(self._given, path, schema))
+        """Write the parts of the output, with one that tells its columns where there are no rows."""
+        appends, packing = self.encoder.appends, self._kind.packing
+        given = self._given
+        if not appends and not self._written:
+            nothing = self.encoder.file(self._planned.none, self._planned.no_outputs)
+            given = frames.one_part(self._opened.spark, nothing)
+        self._act(lambda: frames.write_scored(given, path, packing, appends=appends))
 
 
 def _unread(wanted: Any) -> Any:

@@ -38,7 +38,7 @@ class Block:
         none: Gives columns without rows, or None where nobody asks.
     """
 
-    total = None
+    total: int | None = None
 
     def __init__(
         self, columns: tuple[str, ...], rows: Callable[[Wanted], Rows], none: Callable[[Any], Any] | None = None
@@ -117,7 +117,7 @@ def _of_columns(work: Work, batches: Iterator[Any], counted: Counted) -> Iterato
         for (path,), run in runs_of(batch, [FILE]):
             place = _place(work, path)
             counted.lines[place] += run.num_rows
-            columns = run.drop_columns([FILE])
+            columns = run.drop_columns([FILE]).rename_columns(list(work.own))
             yield place, Block(work.columns, lambda wanted, columns=columns: typed_rows(columns, wanted))  # type: ignore[misc]
 
 

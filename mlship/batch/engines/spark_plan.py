@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlship.model.session import Session
     from mlship.tables.contract import Source
 
+
 def versions() -> dict[str, str]:
     """Return the versions of what decides bits."""
     return {"mlship": __version__, **{name: version(name) for name in LIBRARIES}}
@@ -74,10 +75,8 @@ def plan_of(work: Work) -> BatchPlan:
     """Return the plan of a task, whose first input knows its columns only."""
     from mlship.tables.arrow import unpacked_frame
 
-    first = Block(work.all_columns, lambda wanted: _never(wanted))
-    return BatchPlan(
-        work.job, work.signature, work.wanted, work.told, first, work.outputs, unpacked_frame(work.none)
-    )
+    first = Block(work.all_columns, _never)
+    return BatchPlan(work.job, work.signature, work.wanted, work.told, first, work.outputs, unpacked_frame(work.none))
 
 
 def _never(wanted: Any) -> Any:

@@ -9,7 +9,6 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -146,9 +145,7 @@ def spark_session(options: SparkOptions, archive: Callable[[Path], Path], *, ver
                         opened.spark.stop()
 
 
-def _opened(
-    sessions: Any, options: SparkOptions, archive: Callable[[Path], Path], folder: Path | None
-) -> OpenSession:
+def _opened(sessions: Any, options: SparkOptions, archive: Callable[[Path], Path], folder: Path | None) -> OpenSession:
     active = sessions.getActiveSession()
     there = active is not None or "PYSPARK_GATEWAY_PORT" in os.environ
     connect = _is_connect(options, active)
@@ -284,5 +281,3 @@ def _settings(spark: Any) -> Iterator[None]:
 
 RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 """The setting that says how many rows come to a worker at a time."""
-
-

@@ -76,6 +76,11 @@ class Work:
     places: Mapping[str, int]
     golden: str
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The columns that are read out of files, and not out of the names of folders."""
+        return tuple(name for name in self.wanted.names if name in self.columns)
+
 
 @dataclass
 class Counted:

@@ -16,6 +16,7 @@ from mlship.batch.engines.spark_work import COUNTS, REJECTS, SCORED, Counted, Wo
 from mlship.errors import MlshipError
 
 if TYPE_CHECKING:
+    from mlship.batch.engines.spark_parts import Files, Lines
     from mlship.batch.engines.spark_pieces import Given
     from mlship.batch.score import Scorer
     from mlship.model.session import Session, SessionSpec
@@ -66,6 +67,7 @@ class _Task:
     """One task and what it counted."""
 
     def __init__(self, work: Work) -> None:
+        from mlship.batch.engines.spark_parts import Files, Lines
         from mlship.batch.engines.spark_plan import scorer_of, versions
 
         other = None if work.other is None else _session(work.other, work.digests[1] or "")
@@ -74,30 +76,23 @@ class _Task:
         self._scorer: Scorer = scorer_of(work, session, other)
         self._monitors = {monitor.name: monitor for monitor in self._scorer.all_monitors}
         self._counted = Counted(versions=versions(), warning=session.replay.warning)
-        self._head = self._scorer.encoder.head()
+        appends = self._scorer.encoder.appends
+        self._parts: Lines | Files = Lines(self._scorer.encoder) if appends else Files(self._scorer.encoder)
 
     def done(self, batches: Iterator[Any]) -> Iterator[Any]:
         """Yield what came of the batches, then the counts."""
         from mlship.batch.engines.spark_pieces import pieces
         from mlship.tables.arrow import tagged
 
-        for given in pieces(self._work, batches, self._counted):
-            data, rejects = self._scored(given)
-            if data:
-                yield tagged(SCORED, self._ended(data))
-            if rejects:
-                yield tagged(REJECTS, rejects.removesuffix(b"\n"))
-        if self._head:
-            yield tagged(SCORED, self._ended(b""))
+        with self._parts as parts:
+            for given in pieces(self._work, batches, self._counted):
+                data, rejects = self._scored(given)
+                yield from (tagged(SCORED, part) for part in parts.add(data))
+                if rejects:
+                    yield tagged(REJECTS, rejects.removesuffix(b"\n"))
+            yield from (tagged(SCORED, part) for part in parts.rest())
+        self._counted.given = parts.given
         yield tagged(COUNTS, self._counted.to_bytes())
-
-    def _ended(self, data: bytes) -> bytes:
-        """A part with the head that is still to come, less the line feed that Spark writes."""
-        data, self._head = self._head + data, b""
-        if self._scorer.encoder.appends:
-            self._counted.given += len(data)
-            data = data.removesuffix(b"\n")
-        return data
 
     def _scored(self, given: Given) -> tuple[bytes, bytes]:
         from mlship.batch.rejects import reject_lines
@@ -123,26 +118,3 @@ class _Task:
             counted.first = (place, error.column, error.code, error.kind)
         name = self._work.job.inputs[place].name
         return (scored.data(1) if scored.written else b""), reject_lines(scored, name, None, records=True)
-
-
-class Unpacking:
-    """Turns parts of an output into rows of typed columns, which Spark writes.
-
-    Args:
-        schema: The pyarrow.Schema of the rows.
-    """
-
-    def __init__(self, schema: Any) -> None:
-        self._schema = schema
-
-    def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """Yield pyarrow.RecordBatch of rows.
-
-        Args:
-            batches: pyarrow.RecordBatch of one column, a part in each row.
-        """
-        from mlship.tables.arrow import batches_of
-
-        for batch in batches:
-            for part in batch.column(0):
-                yield from batches_of(part.as_py(), self._schema)

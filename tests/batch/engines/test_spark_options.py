@@ -84,9 +84,7 @@ def test_the_extra_is_named_where_it_is_absent(batch: Batch, monkeypatch: pytest
     assert "mlship[spark]" in refused.data["error"]["hint"]
 
 
-def test_java_is_named_where_it_is_absent(
-    folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_java_is_named_where_it_is_absent(folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 8, and nothing is left behind."""
     pytest.importorskip("pyspark", reason="needs pyspark")
     monkeypatch.setenv("PATH", str(folder))
