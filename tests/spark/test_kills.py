@@ -48,8 +48,9 @@ class Job:
     def arguments(self) -> tuple[str, ...]:
         """The command line."""
         settings = {
-            "spark.sql.files.maxPartitionBytes": "1",  # a task for each file
-            "spark.sql.files.openCostInBytes": "1",
+            # A task for each file: opening one counts as so many bytes, too.
+            "spark.sql.files.maxPartitionBytes": "4194304",
+            "spark.sql.files.openCostInBytes": "4194304",
             "spark.eventLog.enabled": "true",
             "spark.eventLog.compress": "false",
             "spark.eventLog.rolling.enabled": "false",
