@@ -96,8 +96,9 @@ def test_spark_submit(folder: Path, place: Spark, tmp_path: Path) -> None:
     submit = str(servers.spark_home() / "bin" / "spark-submit")
     env = {**place.env, "PYSPARK_PYTHON": sys.executable}
     done = program(folder, env, submit, "--master", place.master, "--name", "nightly", *settings, str(script))
-    assert done.returncode == 0, done.stderr
-    assert_right(folder, done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (printed,) = [line for line in done.stdout.splitlines() if line.startswith("{")]  # it joins stdout and stderr
+    assert_right(folder, printed)
     ((name, master),) = applications(tmp_path / "events")
     assert master == place.master
     assert name in {"nightly", "score.py"}

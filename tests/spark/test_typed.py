@@ -59,6 +59,8 @@ AGES: dict[str, pa.Array] = {
     "infinite": column(lambda row: float("inf") if row % 2 else float("nan"), pa.float64()),
     "bool": column(lambda row: row % 2 == 0, pa.bool_()),
 }
+BECOMES = {"uint32": pl.Int64(), "dictionary": pl.String(), "millis": pl.Datetime("us")}
+"""Dtypes that Spark does not have, and what it has instead."""
 SAMPLE = ("int8", "instant", "decimal", "list")
 
 
@@ -72,7 +74,10 @@ def scored(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> t
 
 
 def both(folder: Path, capsys: pytest.CaptureFixture[str], table: pa.Table) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Score a table with both engines, compare all but their outputs, and return those in the order of `id`."""
+    """Score a table with both engines, compare all but their outputs, and return those in the order of `id`.
+
+    Records of rejected rows are not compared: Spark takes an unsigned number of 64 bits for a decimal.
+    """
     put_town(folder)
     pq.write_table(table, folder / "in.parquet", row_group_size=10)
     code, local, told = scored(folder, capsys, "-o", "local.parquet", "--rejects", "local.rejects")
@@ -80,8 +85,10 @@ def both(folder: Path, capsys: pytest.CaptureFixture[str], table: pa.Table) -> t
     code, spark, told = scored(folder, capsys, "-o", "spark/", "--format", "parquet", "--engine", "spark")
     assert code == 0, told
     assert_same_figures(spark, local)
-    ours, theirs = (reasons(rejected(folder / f"{name}.rejects"), folder) for name in ("spark", "local"))
-    assert ours == theirs
+    ours, theirs = (rejected(folder / f"{name}.rejects") for name in ("spark", "local"))
+    assert reasons([{**line, "record": None} for line in ours], folder) == reasons(
+        [{**line, "record": None} for line in theirs], folder
+    )
     found = pl.concat([pl.read_parquet(part) for part in sorted((folder / "spark").glob("part-*"))])
     return found.sort("id"), pl.read_parquet(folder / "local.parquet").sort("id")
 
@@ -104,7 +111,7 @@ def test_kept_columns(
     found, expected = both(tmp_path, capsys, table(column(float, pa.float64()), **{kind: KEPT[kind]}))
     assert found.columns == expected.columns
     assert found.equals(expected.cast(dict(found.schema)))  # type: ignore[arg-type]
-    assert found.schema == expected.schema
+    assert found.schema == {**expected.schema, **({kind: BECOMES[kind]} if kind in BECOMES else {})}
 
 
 @pytest.mark.whole
