@@ -41,9 +41,8 @@ def _of_executors(text: str, *, shipped: bool) -> MlshipError | None:
     if absent is not None:
         return DependencyMissing(
             f"The executors' Python lacks the library '{absent[1].partition('.')[0]}'.",
-            hint="Name a Python that has mlship: --conf spark.pyspark.python=/path/to/python"
-            if shipped
-            else "Send them mlship and what it needs: --ship-deps",
+            hint="Name a Python that has it: --conf spark.pyspark.python=/path/to/python"
+            + ("" if shipped else ", or send it to executors elsewhere: --ship-deps"),
         )
     other = _OTHER_PYTHON.search(text)
     if other is not None:

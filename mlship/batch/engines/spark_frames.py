@@ -9,7 +9,9 @@ from typing import Any
 from mlship.batch.engines.spark_parts import FILE_END, LINE_END
 from mlship.batch.engines.spark_work import COUNTS, FILE, REJECTS, SCORED, START, VALUE, Work
 from mlship.batch.engines.spark_worker import Scoring
+from mlship.errors import InputRefused
 
+_METADATA = "_metadata"
 _SPECIAL = re.compile(r"([\\{}\[\]*?,])")
 _STRICT = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false", "recursiveFileLookup": "true"}
 """What no setting of a session may turn round: files that cannot be read are an error, folders say no columns."""
@@ -37,7 +39,7 @@ def read_texts(spark: Any, paths: Sequence[str], *, whole: bool) -> Any:
 
     reader = spark.read.options(**_STRICT)
     frame = reader.text(list(paths), wholetext=True) if whole else reader.text(list(paths), lineSep="\n")
-    about = frame.metadataColumn("_metadata")
+    about = _about(frame)
     return frame.select(
         f.col("value").cast("binary").alias(VALUE),
         about.getField("file_path").alias(FILE),
@@ -57,9 +59,24 @@ def with_path(frame: Any, names: Iterable[str]) -> Any:
     """
     from pyspark.sql import functions as f
 
-    about = frame.metadataColumn("_metadata")
+    about = _about(frame)
     columns = (f.col(quoted(name)).alias(str(place)) for place, name in enumerate(names))
     return frame.select(*columns, about.getField("file_path").alias(FILE))
+
+
+def _about(frame: Any) -> Any:
+    """The column in which Spark tells where a row comes from."""
+    from pyspark.sql import functions as f
+
+    if hasattr(frame, "metadataColumn"):
+        return frame.metadataColumn(_METADATA)
+    if _METADATA in frame.columns:  # in Spark 3.5 it hides what Spark tells
+        raise InputRefused(
+            f"The column '{_METADATA}' has a name that this version of Spark keeps for itself.",
+            hint="Rename the column, or use Spark 4.",
+            code="column_clash",
+        )
+    return f.col(_METADATA)
 
 
 def scored(frame: Any, work: Work) -> Any:

@@ -13,7 +13,7 @@ from mlship.batch.engines import spark_frames as frames
 from mlship.batch.engines.spark_check import check_counts, check_unchanged
 from mlship.batch.engines.spark_errors import of_spark
 from mlship.batch.engines.spark_folder import disk_uri
-from mlship.batch.engines.spark_pieces import Block, path_of
+from mlship.batch.engines.spark_pieces import Block
 from mlship.batch.engines.spark_plan import work_of
 from mlship.batch.engines.spark_session import RECORDS, OpenSession
 from mlship.batch.engines.spark_work import WHOLE_FILES, Counted, Work
@@ -191,7 +191,7 @@ class SparkJob:
             work = self._whole(work, error.message, say)
             found = self._scored(work)
         counted = Counted.of(found, monitors)
-        check_unchanged(work.job)
+        check_unchanged(self._planned.job)
         check_counts(counted, work, self._rows)
         self._written = counted.tally.written
         return counted
@@ -263,7 +263,7 @@ def _uri(given: Input) -> str:
 
 def _path(given: Input) -> str:
     """How tasks know an input; see `spark_pieces.path_of`."""
-    return path_of(given.name) if given.path is None else os.path.abspath(given.path)  # noqa: PTH100
+    return given.name if given.path is None else os.path.abspath(given.path)  # noqa: PTH100
 
 
 def _line_size(given: Input) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlship import __version__
 from mlship.batch.engines.spark_pieces import Block
 from mlship.batch.engines.spark_work import Reading, Work
+from mlship.batch.inputs import Input
 from mlship.batch.plan import BatchPlan
 from mlship.batch.prepare import LIBRARIES, make_scorer
 from mlship.model.session import SessionSpec
@@ -48,7 +49,8 @@ def work_of(planned: BatchPlan, specs: tuple[SessionSpec, SessionSpec | None], k
     reading: Reading = "lines" if given.kind.format.bytewise else "typed"
     return Work(
         **{
-            "job": replace(job, rejects=Path("rejects")),  # so that records are told
+            # Named, so that records are told; and inputs without the session that some hold.
+            "job": replace(job, rejects=Path("rejects"), inputs=tuple(map(_plain, job.inputs))),
             "model": specs[0],
             "other": specs[1],
             "signature": planned.signature,
@@ -64,6 +66,10 @@ def work_of(planned: BatchPlan, specs: tuple[SessionSpec, SessionSpec | None], k
             **more,
         }
     )
+
+
+def _plain(given: Input) -> Input:
+    return Input(given.name, given.kind, given.path, given.keys, given.state)
 
 
 def golden_mode() -> str:

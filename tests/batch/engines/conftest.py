@@ -18,7 +18,13 @@ from tests.batch.conftest import Batch, Outcome
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that Spark knows as viewfs://c/d/ too, a file system that only Hadoop reaches."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def spark(store: Path) -> Iterator[Any]:
     """A session on two threads of this machine; the commands of the module's tests find it."""
     pytest.importorskip("pyspark", reason="needs pyspark and Java 17")
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -27,6 +33,7 @@ def spark() -> Iterator[Any]:
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.hadoop.fs.viewfs.mounttable.c.link./d", store.as_uri())
         for name in ("spark.driver.host", "spark.driver.bindAddress"):
             builder = builder.config(name, "127.0.0.1")
         session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()

@@ -208,6 +208,28 @@ def test_a_part_that_is_lost_is_seen(folder: Path, batch: Batch, spark: Any, mon
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_uris_of_the_cluster(folder: Path, batch: Batch, spark: Any, store: Path, kind: str) -> None:
+    """What only Spark reaches is listed, read, written and renamed through it, and a finished job known again."""
+    assert spark is not None
+    place = store / kind / "in" / "city=Porto"
+    place.mkdir(parents=True)
+    rows = pl.DataFrame({"id": range(40), "my age": [None, *map(float, range(39))], "income": [1.5] * 40})
+    getattr(rows, f"write_{kind}")(place / f"a b%20.{kind}")
+    getattr(rows.with_columns(pl.col("id") + 40), f"write_{kind}")(place / f"b.{kind}")
+    command = (f"viewfs://c/d/{kind}/in/", "-o", f"viewfs://c/d/{kind}/out/", *SPARK, "--json")
+    done = batch(*command)
+    assert (done.code, done.data["rows"]) == (0, {"in": 80, "out": 78, "rejected": 2}), done.stderr
+    read: Any = getattr(pl, f"read_{kind}")
+    found = pl.concat([read(part) for part in sorted((store / kind / "out").glob(f"part-*.{kind}"))])
+    assert sorted(found.get_column("id").to_list()) == [*range(1, 40), *range(41, 80)]
+    assert found.columns == ["id", "my age", "income", "city", "prediction", "score"]
+    assert (store / kind / "out" / "_SUCCESS").exists()
+    assert len(list((store / kind / "out.rejects").glob("part-*.ndjson"))) == 1
+    assert "was scored before" in batch(*command).stderr
+    assert not (folder / "out").exists()
+
+
 def test_the_report_is_written(folder: Path, batch: Batch, spark: Any) -> None:
     """--report tells of a run on Spark what it tells of any."""
     assert spark is not None
