@@ -59,7 +59,12 @@ AGES: dict[str, pa.Array] = {
     "infinite": column(lambda row: float("inf") if row % 2 else float("nan"), pa.float64()),
     "bool": column(lambda row: row % 2 == 0, pa.bool_()),
 }
-BECOMES = {"uint32": pl.Int64(), "dictionary": pl.String(), "millis": pl.Datetime("us")}
+BECOMES = {
+    "uint32": pl.Int64(),
+    "dictionary": pl.String(),
+    "instant": pl.Datetime("us", "UTC"),
+    "millis": pl.Datetime("us"),
+}
 """Dtypes that Spark does not have, and what it has instead."""
 SAMPLE = ("int8", "instant", "decimal", "list")
 

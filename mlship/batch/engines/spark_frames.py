@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -139,7 +140,9 @@ def _write(frame: Any, path: str, options: dict[str, str]) -> None:
 
 
 def arrow_schema(schema: Any) -> Any:
-    """Return the pyarrow.Schema of one of Spark's."""
+    """Return the pyarrow.Schema of one of Spark's; instants are in UTC, as the session is."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    return to_arrow_schema(schema)
+    asks = "timezone" in inspect.signature(to_arrow_schema).parameters  # Spark 3.5 takes UTC by itself
+    more: dict[str, Any] = {"timezone": "UTC"} if asks else {}
+    return to_arrow_schema(schema, **more)
