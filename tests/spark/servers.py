@@ -61,8 +61,11 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         more: Further variables.
     """
     settings = folder / "conf"
-    settings.mkdir(parents=True, exist_ok=True)
-    (settings / "spark-defaults.conf").write_text(_DEFAULTS, encoding="utf-8")
+    for made in (settings, folder / "tmp"):
+        made.mkdir(parents=True, exist_ok=True)
+    # What is killed leaves its temporary files.
+    temporary = f"spark.driver.extraJavaOptions -Djava.io.tmpdir={folder / 'tmp'}\n"
+    (settings / "spark-defaults.conf").write_text(_DEFAULTS + temporary, encoding="utf-8")
     root = Path(__file__).resolve().parents[2]
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))},
