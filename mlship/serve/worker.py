@@ -20,14 +20,13 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 from mlship.serve.newcomers import turn_away
 from mlship.serve.proxies import Proxies
+from mlship.serve.settings import DRAIN_SECONDS
 from mlship.serve.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, context_of
 
 if TYPE_CHECKING:
     from mlship.serve.connection import Connection
     from mlship.serve.exchange import Headers
 
-DRAIN_SECONDS = 1.0
-"""How long a stopping worker still accepts connections: load balancers need a moment to look elsewhere."""
 RETIRE = signal.SIGUSR2
 """Tells a worker that others have taken its place."""
 RETIRE_SECONDS = 5.0
