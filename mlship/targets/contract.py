@@ -12,6 +12,8 @@ _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_SLUG = 40  # leaves room for endings such as -predict within the 63 characters of a Kubernetes name
 _LONGEST_TAG = 64
 MIB = 1 << 20
+RETRIED = (6, 7, 130, 137, 143)
+"""Exit codes of `mlship batch` after which trying again helps: failed input or output, another run, and signals."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from math import ceil
+
+from mlship.serve.settings import DRAIN_SECONDS, GRACEFUL_SECONDS
 from mlship.targets.contract import Layout, ModelFacts, Target, mebibytes
 
 WORKERS = 2
 """Processes that answer: while one is replaced, the other goes on."""
+STOP_SECONDS = ceil(DRAIN_SECONDS) + GRACEFUL_SECONDS + 4
+"""How long a server that was told to end is left alone: as long as it may take, and a little more."""
 CONTAINER_FILES = {
     "Dockerfile": "container/Dockerfile",
     ".dockerignore": "container/dockerignore",
     "smoke.sh": "container/smoke.sh",
+    "wheelhouse.sh": "container/wheelhouse.sh",
 }
 """What every bundle has that makes an image."""
 _SPARE = 1.25  # bodies of requests, answers, and what the allocator keeps
@@ -20,6 +26,17 @@ def serve_memory(facts: ModelFacts, workers: int = WORKERS) -> int:
     return mebibytes((workers + 0.5) * facts.memory.serve * _SPARE)
 
 
+def served(facts: ModelFacts) -> dict[str, int]:
+    """Return what templates tell of a server: its workers, its memory in MiB, and the seconds in which it ends."""
+    return {
+        "workers": WORKERS,
+        "memory": serve_memory(facts),
+        "drain": ceil(DRAIN_SECONDS),
+        "graceful": GRACEFUL_SECONDS,
+        "stop": STOP_SECONDS,
+    }
+
+
 def batch_memory(facts: ModelFacts, workers: int = WORKERS) -> int:
     """Return the MiB that scoring files needs: the model once, and the chunks of so many threads."""
     return mebibytes((1 + 0.5 * workers) * facts.memory.batch * _SPARE)
@@ -27,8 +44,13 @@ def batch_memory(facts: ModelFacts, workers: int = WORKERS) -> int:
 
 def _layout(facts: ModelFacts) -> Layout:
     return Layout(
-        files={**CONTAINER_FILES, "compose.yaml": "docker/compose.yaml", "README.md": "docker/README.md"},
-        values={"memory": serve_memory(facts), "workers": WORKERS},
+        files={
+            **CONTAINER_FILES,
+            ".gitignore": "docker/gitignore",
+            "compose.yaml": "docker/compose.yaml",
+            "README.md": "docker/README.md",
+        },
+        values=served(facts),
     )
 
 

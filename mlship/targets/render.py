@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 
 from mlship.errors import MlshipError
 
@@ -32,7 +32,10 @@ def rendered(template: str, values: Mapping[str, Any]) -> bytes:
 def _environment() -> Environment:
     """No autoescape: that is for HTML, and here nothing that would have to be escaped gets in."""
     return Environment(  # noqa: S701
-        loader=PackageLoader("mlship.targets"),
+        loader=ChoiceLoader(
+            # monitor/... are files of ours that stand elsewhere, such as the alert rules
+            [PackageLoader("mlship.targets"), PrefixLoader({"monitor": PackageLoader("mlship", "monitor")})]
+        ),
         undefined=StrictUndefined,
         finalize=_checked,
         keep_trailing_newline=True,
