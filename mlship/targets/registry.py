@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlship.targets import docker, kubernetes
+from mlship.targets import docker, kubernetes, systemd
 from mlship.targets.contract import Target
 
-TARGETS: dict[str, Target] = {target.name: target for target in (docker.TARGET, kubernetes.TARGET)}
+TARGETS: dict[str, Target] = {target.name: target for target in (docker.TARGET, kubernetes.TARGET, systemd.TARGET)}
