@@ -12,6 +12,8 @@ _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_SLUG = 40  # leaves room for endings such as -predict within the 63 characters of a Kubernetes name
 _LONGEST_TAG = 64
 MIB = 1 << 20
+WORKERS = 2
+"""Processes that answer, and chunks scored at a time: while one server process is replaced, the other goes on."""
 RETRIED = (6, 7, 130, 137, 143)
 """Exit codes of `mlship batch` after which trying again helps: failed input or output, another run, and signals."""
 
@@ -21,12 +23,14 @@ class Memory:
     """Bytes that a process was seen to need at most.
 
     Attributes:
-        serve: One that answers over HTTP, after a request of as many rows as serve allows.
-        batch: One that scores files, after a chunk.
+        serve: One that answers over HTTP, after the largest requests that serve allows, two at a time.
+        batch: One that scores a file, with `WORKERS` chunks at a time.
+        idle: One that answers over HTTP, before any request.
     """
 
     serve: int
     batch: int
+    idle: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,35 @@
 """How much memory a process needs that works with a model: measured in processes of their own.
 
-    python -m mlship.targets.measure serve|batch MODEL
-
-prints the bytes. Measured is what was resident at most, libraries included.
+`python -m mlship.targets.measure serve|batch MODEL` prints bytes. Measured is what was resident, libraries
+included.
 """
 
 from __future__ import annotations
 
+import csv
 import importlib
+import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlship.errors import ModelRefused
-from mlship.model.session import Purpose, SessionSpec, open_session
-from mlship.model.values.codes import Array
-from mlship.model.values.records import read_records
+from mlship.model.session import Session, SessionSpec, open_session
 from mlship.serve.example import example_record
 from mlship.serve.settings import Limits
-from mlship.targets.contract import Memory
+from mlship.targets.contract import WORKERS, Memory
 
-_ROWS = {"serve": Limits().rows, "batch": 100_000}
-"""Rows scored at once: the most of a request, and about what a chunk of 8 MiB of CSV holds."""
-_PURPOSES: dict[str, Purpose] = {"serve": "single", "batch": "bulk"}
-_LIBRARIES = {"serve": ("mlship.serve.app", "polars"), "batch": ("mlship.batch.run", "polars")}
+_FILE_BYTES = 32 << 20
+"""Of a file to score: chunks for all workers, and the next ones read meanwhile."""
+_THREADS = 2
+"""Of a worker that has a CPU to itself: one scores, and one more reads and writes."""
+_ROUNDS = 3  # what the allocator keeps hardly grows after that
 _SECONDS = 600
 
 
@@ -40,44 +42,127 @@ def measured(model: Path) -> Memory:
     Raises:
         ModelRefused: The process could not score with it.
     """
-    return Memory(_peak_of("serve", model), _peak_of("batch", model))
+    idle, serve = _told(model, "serve")
+    (batch,) = _told(model, "batch")
+    return Memory(serve, batch, idle)
 
 
-def _peak_of(use: str, model: Path) -> int:
-    command = [sys.executable, "-m", __name__, use, str(model)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603  this very module
+def _told(model: Path, use: str) -> list[int]:
+    found: list[int] = json.loads(_run([sys.executable, "-m", __name__, use, str(model)], model))
+    return found
+
+
+def _run(command: list[str], model: Path) -> str:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MLSHIP_")}  # options of others
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=env)  # noqa: S603
     if done.returncode != 0:
         why = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
         raise ModelRefused(f"The memory that '{model}' needs could not be measured: {why[0]}.", code="not_measured")
-    peak: int = json.loads(done.stdout)
-    return peak
+    return done.stdout
 
 
-def peak(use: str, model: Path) -> int:
-    """Work as a process of `serve` or `batch` would, and return the most bytes that were resident.
+def serve(model: Path) -> list[int]:
+    """Work as a worker of `serve` does, and return the bytes that were resident before the first request, and at most.
 
     Raises:
         ModelRefused: The model does not open, or answers nothing.
     """
-    for library in _LIBRARIES[use]:
+    for library in ("mlship.serve.app", "polars"):
         importlib.import_module(library)
-    session = open_session(SessionSpec(model, _PURPOSES[use]))
+    session = open_session(SessionSpec(model))
     record = example_record(session)
+    idle = _peak("RUSAGE_SELF")
     if record is not None:  # else no row is known that it accepts, and what it takes when idle has to do
-        one = read_records(session.signature, [record]).columns
-        session.predict({name: _repeated(values, _ROWS[use]) for name, values in one.items()})
-    return _peak_now()
+        _serve(session, record)
+    return [idle, _peak("RUSAGE_SELF")]
 
 
-def _repeated(values: Array, rows: int) -> Array:
-    return np.repeat(values, rows)
+def batch(model: Path) -> list[int]:
+    """Score a file by `mlship batch`, and return the bytes that were resident at most.
+
+    Raises:
+        ModelRefused: The model does not open, or the file could not be scored.
+    """
+    record = example_record(open_session(SessionSpec(model)))
+    if record is None:  # as above
+        return [_peak("RUSAGE_SELF")]
+    with tempfile.TemporaryDirectory(prefix="mlship-") as folder:
+        file = Path(folder) / "rows.csv"
+        file.write_text(_csv(record), encoding="utf-8")
+        command = [sys.executable, "-m", "mlship", "batch", str(file), "--model", str(model), "--workers", str(WORKERS)]
+        _run(command, model)
+    return [_peak("RUSAGE_CHILDREN")]
 
 
-def _peak_now() -> int:
+def _csv(record: Mapping[str, Any]) -> str:
+    """A file of the same row again and again."""
+    head, row = io.StringIO(), io.StringIO()
+    csv.writer(head).writerow(record)
+    csv.writer(row).writerow("" if value is None else value for value in record.values())
+    return head.getvalue() + row.getvalue() * (_FILE_BYTES // len(row.getvalue()))
+
+
+def _serve(session: Session, record: Mapping[str, Any]) -> None:
+    """Answer the largest requests that are allowed, as many at a time as a worker has threads."""
+    from mlship.serve.app import App
+    from mlship.serve.desk import Desk
+    from mlship.serve.health import Health
+    from mlship.serve.served import Served
+    from mlship.serve.settings import Pace
+    from mlship.serve.table import endpoints_of
+    from mlship.serve.views import views_of
+
+    models = {"model": Served("model", session, Limits(), Pace())}
+    health = Health(models, lambda: False)
+    app = App(Desk(endpoints_of(models)), models, health, views_of(models, health))
+    body = _largest(record)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for status in pool.map(lambda _: _asked(app, body), range(_THREADS * _ROUNDS)):
+            if not status.startswith("200"):
+                raise ModelRefused(f"A request of the model's own example was answered {status}.")
+
+
+def _largest(record: Mapping[str, Any]) -> bytes:
+    """A request with as many rows and bytes as are allowed: columns that the model ignores fill it up."""
+    limits = Limits()
+    rows, size = limits.rows, len(_body(record, 1))
+    if size * rows > limits.body:  # few wide rows
+        return _body(record, max(1, limits.body * 9 // 10 // size))
+    wide, extra = dict(record), 0
+    while len(_body(wide, 1)) * rows < limits.body * 9 // 10:
+        wide[f"_{extra}"] = 0.5
+        extra += 1
+    return _body(wide, rows)
+
+
+def _body(record: Mapping[str, Any], rows: int) -> bytes:
+    return json.dumps([record] * rows, separators=(",", ":")).encode()
+
+
+def _asked(app: Any, body: bytes) -> str:
+    status: list[str] = []
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/predict",
+        "QUERY_STRING": "",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+    }
+    app(environ, lambda told, _headers, _error=None: status.append(told))
+    return status[0]
+
+
+def _peak(whose: str) -> int:
     resource: Any = importlib.import_module("resource")
-    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most: int = resource.getrusage(getattr(resource, whose)).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
 
 if __name__ == "__main__":
-    print(peak(sys.argv[1], Path(sys.argv[2])))  # noqa: T201  its answer to `measured`
+    print(json.dumps({"serve": serve, "batch": batch}[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201  its answer

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mlship.targets.contract import RETRIED, Layout, ModelFacts, Target
-from mlship.targets.docker import WORKERS, batch_memory, serve_memory, served
+from mlship.targets.contract import RETRIED, WORKERS, Layout, ModelFacts, Target
+from mlship.targets.docker import batch_memory, idle_memory, serve_memory, served
 
 _LOOKED_AT = tuple(code for code in range(1, 10) if code not in RETRIED)
 """Exit codes of `mlship batch` after which somebody has to look."""
 
 
 def _layout(facts: ModelFacts) -> Layout:
-    memory = serve_memory(facts, 2 * WORKERS + 1)  # while a new model is taken over, both have their workers
+    memory = serve_memory(facts) + idle_memory(facts, WORKERS + 1)  # while a new model is taken over, with its workers
     return Layout(
         files={
             f"mlship-serve-{facts.slug}.service": "systemd/serve.service",
