@@ -26,7 +26,12 @@ mount -t tmpfs -o mode=755 tmpfs "$root"
 cd "$root"
 mkdir -p usr etc var/lib var/tmp run tmp proc dev opt srv build data old
 for name in bin sbin lib lib32 lib64 libx32; do
-    if [ -L "/$name" ]; then cp -a "/$name" "$name"; elif [ -d "/$name" ]; then mkdir "$name"; mount --bind "/$name" "$name"; fi
+    if [ -L "/$name" ]; then
+        cp -a "/$name" "$name"
+    elif [ -d "/$name" ]; then
+        mkdir "$name"
+        mount --bind -o ro "/$name" "$name"
+    fi
 done
 mount --bind /usr usr
 mount -o remount,bind,ro usr
@@ -89,6 +94,9 @@ class Box:
         path = self.scratch.parent / f"{self.scratch.name}.log"
         with path.open("w") as log:
             process = subprocess.Popen(self._command(command), env=self._outer(), stdout=log, stderr=log, text=True)
+        root = Path(f"/proc/{process.pid}/root")
+        while process.poll() is None and not (root / "opt" / "python").is_dir():  # until the root is its own
+            time.sleep(0.01)
         return Running(self, process, path)
 
     def with_(self, binds: Mapping[str, Path] | None = None, env: Mapping[str, str] | None = None) -> Box:

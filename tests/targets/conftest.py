@@ -91,7 +91,6 @@ def _once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]
     """A folder that all processes of a run share, for one of them at a time."""
     base = tmp_path_factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    place = Path(f"/tmp/containers/dev-{name}")  # DEV
     place.mkdir(exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -112,7 +111,7 @@ def _build(folder: Path, stage: Stage, place: Path) -> None:
     for file in (context / "mlship.lock", *context.glob("*.whl"), *(place / "wheelhouse").iterdir()):
         shutil.copy(file, built)
     libraries.mkdir()
-    env = {"PATH": "/opt/python:/usr/bin:/bin", "HOME": "/tmp", "PIP_NO_INDEX": "1"}
+    env = {"PATH": "/opt/python:/usr/bin:/bin", "HOME": "/root", "PIP_NO_INDEX": "1"}
     box = Box(place / "root", {"/build": built, "/opt/mlship:rw": libraries}, env, user=0, folder="/build")
     (command,) = stage.run
     done = box.run(["/bin/sh", "-c", command], timeout=240)

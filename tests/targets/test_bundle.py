@@ -21,7 +21,10 @@ from tests.serve.server import run_code
 
 COMMON = {"README.md", "mlship.lock", "mlship-bundle.json", "model.onnx", wheel_name()}
 HOSTILE = (
-    "x\"; $(touch /tmp/owned) `id` {{ 7 * 7 }} <<slug>> ${HOME} %n '\\\n- evil: true\nRUN rm -rf /\n[Service]\nUser=root #",
+    (
+        "x\"; $(touch /tmp/owned) `id` {{ 7 * 7 }} <<slug>> ${HOME} %n '\\"
+        "\n- evil: true\nRUN rm -rf /\n[Service]\nUser=root #"
+    ),
     "\n\n",
     "..",
     "true",

@@ -20,7 +20,7 @@ from tests.targets.dockerfile import stages
 from tests.targets.units import read_unit
 
 ENDS_IN = DRAIN_SECONDS + GRACEFUL_SECONDS
-OLDEST, NEWEST = "1.29", kubernetes_validate.major_minor(kubernetes_validate.latest_version())
+OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version().rpartition(".")[0]
 UNKNOWN = {"Kustomization", "Component", "PodMonitor", "PrometheusRule"}
 """Kinds that are not Kubernetes' own."""
 
@@ -43,12 +43,12 @@ def passed(command: list[str | Path], **options: Any) -> str:
     """Run a tool, which has to be content, and return what it prints."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_dockerfiles_and_scripts_are_clean(bundle: Bundle, target: str) -> None:
-    """hadolint finds nothing in a Dockerfile, shellcheck nothing in a script, and the shell can read it."""
+    """Nothing is found by hadolint in a Dockerfile or by shellcheck in a script, and the shell can read it."""
     folder = bundle(target)
     for file in folder.rglob("Dockerfile"):
         passed(["hadolint", "--no-color", file])
@@ -75,7 +75,7 @@ def test_the_linters_find_something(tmp_path: Path, tool: str, name: str, text: 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_manifests_fit_the_schemas(bundle: Bundle, version: str) -> None:
-    """All objects pass the strict schemas of the oldest Kubernetes that is promised, and of the newest that is known."""
+    """All objects pass the strict schemas of the oldest Kubernetes that is promised and of the newest known."""
     found = [document for document in documents(bundle("kubernetes")) if document["kind"] not in UNKNOWN]
 
     assert len(found) == 8
@@ -189,7 +189,7 @@ def test_compose_file_is_one(bundle: Bundle) -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd")
 @pytest.mark.parametrize("use", ["serve", "batch"])
 def test_systemd_finds_the_services_safe(bundle: Bundle, use: str) -> None:
-    """systemd rates the exposure of each service, from 0 to 10, at 2 at most."""
+    """To systemd the exposure of each service, from 0 to 10, is 2 at most."""
     unit = bundle("systemd") / f"mlship-{use}-penguins.service"
 
     passed(["systemd-analyze", "security", "--offline=true", "--threshold=20", unit])
