@@ -1,1 +1,4 @@
-"""Where models go: the adapters that run on platforms which bring their own server."""
+"""Where a model goes: bundles of files for containers and clouds, and the adapters that run in them."""
+
+TARGET_NAMES = ("docker",)
+"""The targets of `mlship export --target`; what they are stands in `registry`, which loads much."""
