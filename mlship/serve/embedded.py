@@ -6,6 +6,10 @@ which a host may freeze between two requests. So do tokens: the host says who ma
 
 from __future__ import annotations
 
+import io
+
+from werkzeug.wrappers import Request, Response
+
 from mlship.model.session import Session
 from mlship.serve.app import App
 from mlship.serve.desk import Desk
@@ -41,3 +45,10 @@ class Embedded:
         """Answer JSON as `POST /predict` does, for who brings it without HTTP."""
         exchange = self._desk.open({"REQUEST_METHOD": "POST", "PATH_INFO": "/predict", "CONTENT_TYPE": JSON})
         return self._desk.answer(exchange, body)
+
+    def forward(self, request: Request) -> Response:
+        """Answer a request that another Flask application has taken."""
+        body = request.get_data()
+        environ = {**request.environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        environ.pop("HTTP_TRANSFER_ENCODING", None)  # the framing is off
+        return Response.from_app(self.app, environ, buffered=True)

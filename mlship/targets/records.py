@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 import orjson
 
-from mlship.errors import ModelRefused, UsageError
+from mlship.errors import ModelRefused
 from mlship.model.feed import Feed, joined
 from mlship.model.values.codes import CellError
 from mlship.serve.answers import records_of
@@ -24,7 +24,6 @@ from mlship.serve.served import Served
 Keep = Literal["all", "none"] | tuple[str, ...]
 """The fields of a record that its result carries along."""
 
-KEEP_VARIABLE = "MLSHIP_KEEP"
 _IN_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -237,23 +236,3 @@ def codes_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     for outcome in outcomes:
         found.update({error.code for error in outcome.errors})
     return dict(sorted(found.items()))
-
-
-def keep_of(text: str | None) -> Keep:
-    """Return which fields are carried along.
-
-    Args:
-        text: `all`, `none` or names with commas between them; None for all.
-
-    Raises:
-        UsageError: A name is empty.
-    """
-    if text in (None, "", "all"):
-        return "all"
-    if text == "none":
-        return "none"
-    assert text is not None
-    names = tuple(text.split(","))
-    if not all(names):
-        raise UsageError(f"{KEEP_VARIABLE} has an empty name in it.", hint=f"{KEEP_VARIABLE}=all, none or COL,COL")
-    return names

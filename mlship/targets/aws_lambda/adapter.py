@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,15 @@ from typing import Any
 import orjson
 
 from mlship import extras
-from mlship.errors import ModelRefused, UsageError
+from mlship.errors import ModelRefused
 from mlship.serve.embedded import Embedded
 from mlship.targets.aws_lambda.events import Batch, batch_of, is_http
 from mlship.targets.aws_lambda.sinks import is_same, sink_of
-from mlship.targets.records import KEEP_VARIABLE, Delivery, Outcome, codes_of, keep_of, score
+from mlship.targets.places import REJECTS, RESULTS, fed_by, no_results, places_of
+from mlship.targets.records import Outcome, codes_of, score
 from mlship.targets.starting import started, told_whole
 
 Handler = Callable[[Any, Any], Any]
-RESULTS, REJECTS = "MLSHIP_RESULTS", "MLSHIP_REJECTS"
 _MOST_NAMED = 20
 _log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class _Function:
     def __init__(self, embedded: Embedded) -> None:
         self._embedded = embedded
         self._http: Handler = _http_of(embedded)
-        self._delivery = _delivery_of(embedded)
+        self._places = places_of(sink_of)
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Answer an event."""
@@ -70,39 +69,26 @@ class _Function:
         return orjson.loads(reply.body)
 
     def _batch(self, batch: Batch) -> dict[str, Any]:
-        delivery = self._delivery
-        if delivery is None:
-            raise UsageError(
-                f"Records came, and it is not said where their results go: {RESULTS} is not set.",
-                hint=f"Set {RESULTS} in the function's environment, such as to s3://BUCKET/PREFIX/.",
-            )
-        for variable, sink in ((RESULTS, delivery.results), (REJECTS, delivery.rejects)):
+        places = self._places
+        if places is None:
+            raise no_results("s3://BUCKET/FOLDER/")
+        for variable, sink in ((RESULTS, places.sink), (REJECTS, places.reject_sink)):
             if is_same(sink, batch.origin):
-                raise UsageError(f"{variable} is what records come from.", hint=f"Set {variable} to another place.")
-        outcomes = score(self._embedded.served, batch.records)
-        kept = delivery.failures(outcomes, ordered=batch.ordered)
+                raise fed_by(variable)
+        served = self._embedded.served
+        outcomes = score(served, batch.records)
+        kept = places.delivery(served).failures(outcomes, ordered=batch.ordered)
         _tell(outcomes, len(kept))
         return batch.answer(kept)
 
 
 def _http_of(embedded: Embedded) -> Handler:
-    adapter = extras.load("apig_wsgi", needed_for="An HTTP event", hint="pip install 'mlship[aws-lambda]'")
+    adapter = extras.load("apig_wsgi", needed_for="A function of AWS Lambda", hint="pip install 'mlship[aws-lambda]'")
     prefixes = (*adapter.DEFAULT_NON_BINARY_CONTENT_TYPE_PREFIXES, "application/x-ndjson")
     handler: Handler = adapter.make_lambda_handler(
         embedded.app, binary_support=True, non_binary_content_type_prefixes=prefixes
     )
     return handler
-
-
-def _delivery_of(embedded: Embedded) -> Delivery | None:
-    results, rejects = os.environ.get(RESULTS), os.environ.get(REJECTS)
-    if results is not None and results == rejects:
-        raise UsageError(f"{REJECTS} is the same place as {RESULTS}.", hint=f"Set {REJECTS} to another place.")
-    keep = keep_of(os.environ.get(KEEP_VARIABLE))
-    refused = sink_of(rejects, REJECTS) if rejects else None
-    if not results:
-        return None
-    return Delivery(embedded.served.identity, sink_of(results, RESULTS), refused, keep)
 
 
 def _without_stage(event: dict[str, Any]) -> dict[str, Any]:
