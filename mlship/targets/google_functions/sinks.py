@@ -1,8 +1,4 @@
-"""Where results go: a topic of Pub/Sub, or objects in Cloud Storage.
-
-projects/my-project/topics/scores
-gs://bucket/scores/
-"""
+"""Where results go: `projects/PROJECT/topics/TOPIC` of Pub/Sub, or `gs://BUCKET/FOLDER/` of Cloud Storage."""
 
 from __future__ import annotations
 
