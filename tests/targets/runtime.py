@@ -115,7 +115,7 @@ class Own(Runtime):
         self.init_error: dict[str, Any] | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         self._process = self._start(AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{self._server.server_port}")
 
