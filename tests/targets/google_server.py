@@ -43,83 +43,81 @@ class Storage:
         return sorted(name for name in self.objects if name.startswith(prefix))
 
 
-def _handler(storage: Storage) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    storage: Storage
+    protocol_version = "HTTP/1.1"
 
-        def do_PUT(self) -> None:
-            data = self.rfile.read(int(self.headers["Content-Length"]))
-            name, wanted = self._name(), self.headers.get("x-goog-if-generation-match")
-            if storage.refuses:
-                self._answer(403, b"")
-            elif wanted is not None and int(wanted) != storage.objects.get(name, (0, b""))[0]:
-                self._answer(412, b"")
-            else:
-                storage.put(name, data)
-                self._answer(200, b"", name)
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        name, wanted = self._name(), self.headers.get("x-goog-if-generation-match")
+        if self.storage.refuses:
+            self._answer(403, b"")
+        elif wanted is not None and int(wanted) != self.storage.objects.get(name, (0, b""))[0]:
+            self._answer(412, b"")
+        else:
+            self.storage.put(name, data)
+            self._answer(200, b"", name)
 
-        def do_HEAD(self) -> None:
-            self.do_GET()
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
-        def do_GET(self) -> None:
-            query = parse_qs(urlsplit(self.path).query)
-            if "list-type" in query:
-                self._answer(200, self._listed(query.get("prefix", [""])[0]))
-                return
-            name = self._name()
-            if name not in storage.objects:
-                self._answer(404, b"<Code>NoSuchKey</Code>")
-                return
-            data = storage.objects[name][1]
-            span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-            if span is None:
-                self._answer(200, data, name)
-            else:
-                start, stop = int(span[1]), min(int(span[2]) + 1, len(data))
-                self._answer(206, data[start:stop], name, f"bytes {start}-{stop - 1}/{len(data)}")
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        if "list-type" in query:
+            self._answer(200, self._listed(query.get("prefix", [""])[0]))
+            return
+        name = self._name()
+        if name not in self.storage.objects:
+            self._answer(404, b"<Code>NoSuchKey</Code>")
+            return
+        data = self.storage.objects[name][1]
+        span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if span is None:
+            self._answer(200, data, name)
+        else:
+            start, stop = int(span[1]), min(int(span[2]) + 1, len(data))
+            self._answer(206, data[start:stop], name, f"bytes {start}-{stop - 1}/{len(data)}")
 
-        def do_DELETE(self) -> None:
-            there = storage.objects.pop(self._name(), None)
-            self._answer(204 if there else 404, b"")
+    def do_DELETE(self) -> None:
+        there = self.storage.objects.pop(self._name(), None)
+        self._answer(204 if there else 404, b"")
 
-        def _name(self) -> str:
-            return unquote(urlsplit(self.path).path).lstrip("/")
+    def _name(self) -> str:
+        return unquote(urlsplit(self.path).path).lstrip("/")
 
-        def _listed(self, prefix: str) -> bytes:
-            bucket = self._name().strip("/")
-            found = "".join(
-                f"<Contents><Key>{escape(name.removeprefix(f'{bucket}/'))}</Key><ETag>&quot;{generation}&quot;</ETag>"
-                f"<Size>{len(data)}</Size><LastModified>2026-11-27T03:00:00.000Z</LastModified></Contents>"
-                for name, (generation, data) in sorted(storage.objects.items())
-                if name.startswith(f"{bucket}/{prefix}")
-            )
-            return f"<ListBucketResult>{found}<IsTruncated>false</IsTruncated></ListBucketResult>".encode()
+    def _listed(self, prefix: str) -> bytes:
+        bucket = self._name().strip("/")
+        found = "".join(
+            f"<Contents><Key>{escape(name.removeprefix(f'{bucket}/'))}</Key><ETag>&quot;{generation}&quot;</ETag>"
+            f"<Size>{len(data)}</Size><LastModified>2026-11-27T03:00:00.000Z</LastModified></Contents>"
+            for name, (generation, data) in sorted(self.storage.objects.items())
+            if name.startswith(f"{bucket}/{prefix}")
+        )
+        return f"<ListBucketResult>{found}<IsTruncated>false</IsTruncated></ListBucketResult>".encode()
 
-        def _answer(self, status: int, body: bytes, name: str = "", span: str = "") -> None:
-            self.send_response(status)
-            self.send_header("Last-Modified", _WHEN)
-            self.send_header("Content-Length", str(len(body)))
-            if name:
-                generation = storage.objects[name][0]
-                self.send_header("ETag", f'"{generation}"')
-                self.send_header("x-goog-generation", str(generation))
-            if span:
-                self.send_header("Content-Range", span)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+    def _answer(self, status: int, body: bytes, name: str = "", span: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Last-Modified", _WHEN)
+        self.send_header("Content-Length", str(len(body)))
+        if name:
+            generation = self.storage.objects[name][0]
+            self.send_header("ETag", f'"{generation}"')
+            self.send_header("x-goog-generation", str(generation))
+        if span:
+            self.send_header("Content-Range", span)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 @contextmanager
 def storage_server() -> Iterator[Storage]:
     """Run such a server."""
     storage = Storage()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(storage))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"storage": storage}))
     server.daemon_threads = True
     storage.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -117,7 +117,7 @@ def kinesis(bodies: Sequence[str], *, stream: str = "in") -> dict[str, Any]:
 
 def kafka(partitions: dict[int, Sequence[str | None]], *, source: str = "aws:kafka") -> dict[str, Any]:
     """Return records of partitions of the topic `in`, with the offsets 10, 11 and so on."""
-    records = {
+    records: dict[str, list[dict[str, Any]]] = {
         f"in-{partition}": [
             {
                 "topic": "in",

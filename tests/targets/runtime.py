@@ -44,17 +44,19 @@ class Runtime:
     Args:
         folder: The folder with `handler.py`.
         environment: The function's environment.
+        alone: Whether only what is on PYTHONPATH is there, and no library of this environment.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, alone: bool = False) -> None:
         self.folder = folder
+        self._python = [sys.executable, "-S"] if alone else [sys.executable]
         self._log = folder / f"log-{uuid.uuid4().hex}.txt"
         kept = {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS") if name in os.environ}
         self._environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment}
         self._environment["AWS_LAMBDA_LOG_FORMAT"] = environment.get("AWS_LAMBDA_LOG_FORMAT", "JSON")
 
     def _start(self, *before: str, **more: str) -> subprocess.Popen[bytes]:
-        command = [*before, sys.executable, "-m", "awslambdaric", "handler.handler"]
+        command = [*before, *self._python, "-m", "awslambdaric", "handler.handler"]
         with self._log.open("wb") as log:
             return subprocess.Popen(
                 command, cwd=self.folder, env={**self._environment, **more}, stdout=log, stderr=subprocess.STDOUT
@@ -91,7 +93,7 @@ class Emulated(Runtime):
     def invoke(self, event: Any) -> Any:
         """Bring an event and return the answer, which has `errorMessage` when the function failed."""
         address = f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations"
-        request = urllib.request.Request(address, data=body_of(event))  # noqa: S310 - the address is ours
+        request = urllib.request.Request(address, data=body_of(event))
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
             return json.loads(answer.read())
 
@@ -108,8 +110,8 @@ class Own(Runtime):
         init_error: What the function told when it could not start, or None.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        super().__init__(folder, environment)
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, alone: bool = False) -> None:
+        super().__init__(folder, environment, alone=alone)
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[bytes] = queue.Queue()
         self.init_error: dict[str, Any] | None = None

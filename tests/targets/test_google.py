@@ -10,8 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
@@ -60,16 +58,20 @@ class Framework:
         folder: The folder with `main.py`.
         target: The function.
         environment: Its environment.
+        python: The interpreter.
     """
 
-    def __init__(self, folder: Path, target: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, target: str, environment: Mapping[str, str], *, python: str = sys.executable
+    ) -> None:
         self._log = folder / f"log-{target}.txt"
         self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
         kept = {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS") if name in os.environ}
         options = ["--target", target, "--host", "127.0.0.1", "--port", str(self._port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "functions_framework", *options],
+                [python, "-m", "functions_framework", *options],
                 cwd=folder,
                 env={**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "THREADS": "4", **environment},
                 stdout=log,
@@ -84,7 +86,8 @@ class Framework:
                 self.ask("GET", "/livez", None, {})
                 return self
             except OSError:
-                assert self._process.poll() is None and time.monotonic() < until, self.log()
+                assert self._process.poll() is None, self.log()
+                assert time.monotonic() < until, self.log()
                 time.sleep(0.05)
 
     def ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
@@ -150,7 +153,9 @@ def predict(start: Start) -> Framework:
     """The function for HTTP, without the libraries that it does not need."""
     absent = set(ABSENT) - {"gunicorn"}  # which the framework brings
     blocked = MAIN.replace("import sys\n", f"import sys\nsys.modules.update(dict.fromkeys({sorted(absent)!r}))\n")
-    without = "\n".join(line for line in blocked.splitlines() if "obstore.store" not in line and "objects._client" not in line)
+    without = "\n".join(
+        line for line in blocked.splitlines() if "obstore.store" not in line and "objects._client" not in line
+    )
     return start("predict", without).wait()
 
 
@@ -349,7 +354,7 @@ def test_own_results_and_folders_are_passed_over(to_folder: Framework, storage: 
     assert "is none to score" in to_folder.lines()[-1]["message"]
 
 
-def test_a_place_that_leads_back_is_refused(start: Start, places: dict[str, str], scored: Scored) -> None:
+def test_a_place_that_leads_back_is_refused(start: Start, places: dict[str, str]) -> None:
     """Results that would come back as the next events are refused, and what came is kept."""
     function = start("predict_event", MLSHIP_RESULTS="gs://bucket", **places).wait()
     assert function.event(OBJECT, stored("bucket", "in/rows.csv")).status == 500

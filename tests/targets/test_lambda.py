@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -61,30 +61,38 @@ def test_http_answers_the_bits_of_batch(function: Emulated | Own, scored: Scored
     assert same(answer_of(answer)["predictions"], scored.outputs)
 
 
+class Refused(NamedTuple):
+    """A request that is refused, and how."""
+
+    method: str
+    path: str
+    body: str | None
+    kind: str
+    status: int
+    code: str
+
+
 @every_http
 @pytest.mark.parametrize(
-    ("method", "path", "body", "kind", "status", "code"),
+    "refused",
     [
-        pytest.param("POST", "/predict", '[{"island": ', "application/json", 400, "bad_json", id="no JSON"),
-        pytest.param("POST", "/predict", '{"island": 1}', "application/json", 422, "input_refused", id="bad row"),
-        pytest.param("POST", "/predict", "island\nDream\n", "text/csv", 415, "dependency_missing", id="no Polars"),
-        pytest.param("POST", "/nothing", "{}", "application/json", 404, "not_found", id="no such path"),
-        pytest.param("GET", "/predict", None, "application/json", 405, "method_not_allowed", id="wrong method"),
+        pytest.param(Refused("POST", "/predict", '[{"island": ', "application/json", 400, "bad_json"), id="no JSON"),
+        pytest.param(
+            Refused("POST", "/predict", '{"island": 1}', "application/json", 422, "input_refused"), id="bad row"
+        ),
+        pytest.param(
+            Refused("POST", "/predict", "island\nDream\n", "text/csv", 415, "dependency_missing"), id="no Polars"
+        ),
+        pytest.param(Refused("POST", "/nothing", "{}", "application/json", 404, "not_found"), id="no such path"),
+        pytest.param(
+            Refused("GET", "/predict", None, "application/json", 405, "method_not_allowed"), id="wrong method"
+        ),
     ],
 )
-def test_http_refuses(
-    function: Emulated | Own,
-    event: Request,
-    method: str,
-    path: str,
-    body: str | None,
-    kind: str,
-    status: int,
-    code: str,
-) -> None:
+def test_http_refuses(function: Emulated | Own, event: Request, refused: Refused) -> None:
     """What serve refuses is refused here with the same status and code."""
-    answer = function.invoke(event(method, path, body, {"content-type": kind}))
-    assert (answer["statusCode"], answer_of(answer)["error"]["code"]) == (status, code)
+    answer = function.invoke(event(refused.method, refused.path, refused.body, {"content-type": refused.kind}))
+    assert (answer["statusCode"], answer_of(answer)["error"]["code"]) == (refused.status, refused.code)
 
 
 @pytest.mark.parametrize(
@@ -198,9 +206,9 @@ def poisoned(scored: Scored) -> list[str]:
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(lambda bodies: events.sqs(bodies), id="SQS"),
+        pytest.param(events.sqs, id="SQS"),
         pytest.param(lambda bodies: events.sqs(bodies, groups=["a", "b"] * 4), id="SQS FIFO"),
-        pytest.param(lambda bodies: events.kinesis(bodies), id="Kinesis"),
+        pytest.param(events.kinesis, id="Kinesis"),
         pytest.param(lambda bodies: events.kafka({0: bodies[:4], 1: bodies[4:]}), id="MSK"),
         pytest.param(
             lambda bodies: events.kafka({0: bodies[:4], 1: bodies[4:]}, source="SelfManagedKafka"), id="Kafka"
