@@ -103,6 +103,15 @@ class Emulated(Runtime):
         self._process.wait(timeout=_SECONDS)
 
 
+class _Quiet(ThreadingHTTPServer):
+    """Does not tell of functions that are ended while they wait."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing."""
+
+
 class Own(Runtime):
     """Under a small runtime API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 
@@ -115,8 +124,7 @@ class Own(Runtime):
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[bytes] = queue.Queue()
         self.init_error: dict[str, Any] | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         self._process = self._start(AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{self._server.server_port}")
