@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,6 +125,8 @@ class Framework:
 
     def close(self) -> None:
         """End it."""
+        if self._process.poll() is not None:
+            return
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=60)
 
@@ -210,6 +213,25 @@ def test_http_answers_the_bits_of_batch(predict: Framework, scored: Scored) -> N
     answer = predict.ask("POST", "/predict", json.dumps({"instances": scored.records}).encode(), JSON)
     assert answer.status == 200
     assert same(json.loads(answer.body)["predictions"], scored.outputs)
+
+
+def test_requests_at_the_same_time(predict: Framework, scored: Scored) -> None:
+    """Several requests at once get each its own answer, with the same bits."""
+
+    def ask(place: int) -> Any:
+        body = json.dumps(scored.records[place : place + 7]).encode()
+        return json.loads(predict.ask("POST", "/predict", body, JSON).body)["predictions"]
+
+    with ThreadPoolExecutor(8) as pool:
+        for place, found in enumerate(pool.map(ask, range(100))):
+            assert same(found, scored.outputs[place : place + 7])
+
+
+def test_the_function_ends_without_a_word(start: Start) -> None:
+    """What is opened before a fork breaks when its process ends: nothing of it is."""
+    function = start("predict").wait()
+    function.close()
+    assert "terminate" not in function.log()
 
 
 @pytest.mark.parametrize(
@@ -354,11 +376,20 @@ def test_own_results_and_folders_are_passed_over(to_folder: Framework, storage: 
     assert "is none to score" in to_folder.lines()[-1]["message"]
 
 
-def test_a_place_that_leads_back_is_refused(start: Start, places: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("place", "kind", "data", "told"),
+    [
+        pytest.param("gs://bucket", OBJECT, stored("bucket", "in/rows.csv"), "each would be scored again", id="bucket"),
+        pytest.param("projects/p/topics/in", MESSAGE, message("{}"), "is what records come from", id="topic"),
+    ],
+)
+def test_a_place_that_leads_back_is_refused(
+    start: Start, places: dict[str, str], place: str, kind: str, data: Any, told: str
+) -> None:
     """Results that would come back as the next events are refused, and what came is kept."""
-    function = start("predict_event", MLSHIP_RESULTS="gs://bucket", **places).wait()
-    assert function.event(OBJECT, stored("bucket", "in/rows.csv")).status == 500
-    assert "each would be scored again" in function.log()
+    function = start("predict_event", MLSHIP_RESULTS=place, **places).wait()
+    assert function.event(kind, data).status == 500
+    assert told in function.log()
 
 
 def test_unknown_events_are_kept(to_folder: Framework) -> None:

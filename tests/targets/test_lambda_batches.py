@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from mlship.errors import UsageError
+from mlship.errors import ModelRefused, UsageError
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
 from mlship.targets.aws_lambda.adapter import make_handler
@@ -346,6 +346,16 @@ def test_a_record_on_which_the_model_fails_is_kept_alone(aws: str, set_places: A
     assert failures(make_handler(model)(events.sqs(bodies), None)) == ["m1"]
     assert [result["outputs"] for result in results_in(aws)] == [{"prediction": value} for value in (10.0, 20.0, 30.0)]
     assert objects_of(aws, "rejects/") == []
+
+
+def test_a_failure_of_the_model_is_a_failed_invocation(tmp_path: Path) -> None:
+    """What is wrong here, and not with the rows, is raised, so that Lambda tries again or tells whoever asked."""
+    model = tmp_path / "picky.onnx"
+    model.write_bytes(_picky_model())
+    handler = make_handler(model)
+    assert handler({"place": 2}, None)["predictions"] == [{"prediction": 30.0}]
+    with pytest.raises(ModelRefused, match="could not be scored"):
+        handler({"place": 9}, None)
 
 
 def _picky_model() -> bytes:

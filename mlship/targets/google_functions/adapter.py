@@ -19,6 +19,7 @@ import orjson
 from mlship import objects
 from mlship.errors import InputRefused, OutputFailed, UsageError
 from mlship.serve.embedded import Embedded
+from mlship.serve.preflight import preflight
 from mlship.targets.google_functions import stored
 from mlship.targets.google_functions.lines import FACTS, log_as_lines
 from mlship.targets.google_functions.sinks import folder_of, sink_of
@@ -123,25 +124,26 @@ class Functions:
 
 
 class _Opened:
-    """The model, open in this process.
+    """The model, open in whatever process answers.
 
-    functions-framework loads a function's code in the process that forks its workers, and a session of onnxruntime
-    does not survive a fork (https://github.com/microsoft/onnxruntime/issues/9800). It is opened there all the same, so
-    that a model that is refused ends the start.
+    functions-framework loads a function's code in the process that forks its workers, and onnxruntime does not survive
+    a fork (https://github.com/microsoft/onnxruntime/issues/9800). So a child tries the model first, which ends the
+    start when it is refused, and each process opens it for itself, as soon as it is there.
     """
 
     def __init__(self, model: Path) -> None:
+        preflight("model", str(model))
         self._model = model
         self._opening = threading.Lock()
-        self._now = (os.getpid(), started(model))
+        self._now: tuple[int, Embedded] | None = None
+        os.register_at_fork(after_in_child=self.here)
 
     def here(self) -> Embedded:
         """Return it, opened in this very process."""
-        process, embedded = self._now
-        if process == os.getpid():
-            return embedded
+        if (now := self._now) is not None and now[0] == os.getpid():
+            return now[1]
         with self._opening:
-            if self._now[0] != os.getpid():
+            if self._now is None or self._now[0] != os.getpid():
                 self._now = (os.getpid(), started(self._model))
             return self._now[1]
 
