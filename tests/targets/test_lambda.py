@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.batch.models import town_model
 from tests.targets import lambda_events as events
-from tests.targets.conftest import Scored, Start, same
+from tests.targets.conftest import HANDLER, Scored, Start, same
 from tests.targets.runtime import Emulated, Own
 
 HTTP = (events.api_gateway_1, events.api_gateway_2, events.staged, events.function_url, events.load_balancer)
@@ -31,19 +32,22 @@ def bucket_name(s3: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def function(start: Start, s3: str, bucket_name: str) -> Emulated | Own:
+def aws(s3: str) -> dict[str, str]:
+    """The environment that leads a function to a server of Amazon's services."""
+    return {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_REGION": events.REGION,
+        "AWS_DEFAULT_REGION": events.REGION,
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "SECRET-of-nobody",
+    }
+
+
+@pytest.fixture(scope="module")
+def function(start: Start, aws: dict[str, str], bucket_name: str) -> Emulated | Own:
     """A function that runs, and hands results and rejects over to a bucket."""
-    return start(
-        {
-            "AWS_ENDPOINT_URL": s3,
-            "AWS_REGION": events.REGION,
-            "AWS_DEFAULT_REGION": events.REGION,
-            "AWS_ACCESS_KEY_ID": "nobody",
-            "AWS_SECRET_ACCESS_KEY": "SECRET-of-nobody",
-            "MLSHIP_RESULTS": f"s3://{bucket_name}/results/",
-            "MLSHIP_REJECTS": f"s3://{bucket_name}/rejects/",
-        }
-    )
+    places = {"MLSHIP_RESULTS": f"s3://{bucket_name}/results/", "MLSHIP_REJECTS": f"s3://{bucket_name}/rejects/"}
+    return start({**aws, **places})
 
 
 def answer_of(event: dict[str, Any]) -> Any:
@@ -235,6 +239,25 @@ def test_batches_of_events(
     assert "SECRET-4711" not in function.log()
 
 
+def test_failures_travel_as_each_source_wants_them(
+    start: Start, aws: dict[str, str], s3: str, bucket_name: str, poisoned: list[str]
+) -> None:
+    """Without a place for rejects, what the runtime hands back names them: all, or the first of each shard."""
+    function = start({**aws, "MLSHIP_RESULTS": f"s3://{bucket_name}/results/"})
+    told = [
+        (events.sqs(poisoned), ["m2", "m4"]),
+        (events.sqs(poisoned, groups=["a", "b"] * 4), ["m2", "m4", "m6"]),
+        (events.kinesis(poisoned), ["102"]),
+        (
+            events.kafka({0: poisoned[:4], 1: poisoned[4:]}),
+            [{"partition": "in-0", "offset": 12}, {"partition": "in-1", "offset": 10}],
+        ),
+    ]
+    with emptied(s3, bucket_name):
+        for event, kept in told:
+            assert function.invoke(event) == {"batchItemFailures": [{"itemIdentifier": name} for name in kept]}
+
+
 class emptied:  # noqa: N801 - read as a statement
     """The objects of a bucket while something happens, as lists of lines by folder; none are left after it."""
 
@@ -287,9 +310,6 @@ def test_a_start_that_fails_tells_why(refused_start: Own, kind: str, message: st
 
 def test_golden_rows_are_replayed_at_the_cold_start(tmp_path: Path) -> None:
     """A model that no longer answers as its original did never answers anything here."""
-    from tests.batch.models import town_model
-    from tests.targets.conftest import HANDLER
-
     (tmp_path / "model.onnx").write_bytes(town_model(golden_shift=1.0))
     (tmp_path / "handler.py").write_text(HANDLER, encoding="utf-8")
     runtime = Own(tmp_path, {"AWS_LAMBDA_LOG_FORMAT": "Text"})
@@ -299,6 +319,19 @@ def test_golden_rows_are_replayed_at_the_cold_start(tmp_path: Path) -> None:
         assert runtime.init_error["errorType"] == "ModelRefused"
         assert "no longer answers as its original did" in runtime.init_error["errorMessage"]
         assert "[ERROR] ModelRefused: " in runtime.log()
+    finally:
+        runtime.close()
+
+
+def test_golden_rows_that_differ_can_be_a_warning(tmp_path: Path) -> None:
+    """With MLSHIP_GOLDEN=warn the function starts, and the log says what is the matter."""
+    (tmp_path / "model.onnx").write_bytes(town_model(golden_shift=1.0))
+    (tmp_path / "handler.py").write_text(HANDLER, encoding="utf-8")
+    runtime = Own(tmp_path, {"MLSHIP_GOLDEN": "warn"})
+    try:
+        assert runtime.invoke({"my age": 2.0, "income": 1.0, "city": "Porto"})["predictions"][0]["score"] == 3.5
+        (told,) = (line for line in runtime.lines() if line["level"] == "WARNING")
+        assert "no longer answers as its original did" in told["message"]
     finally:
         runtime.close()
 
