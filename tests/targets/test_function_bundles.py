@@ -19,8 +19,8 @@ from onnx import TensorProto, helper
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
 from tests.targets.conftest import Scored, same
+from tests.targets.framework import JSON, Framework
 from tests.targets.runtime import Own
-from tests.targets.test_google import JSON, Framework
 
 # What Lambda's own runtime has beside the function.
 RUNTIME = (

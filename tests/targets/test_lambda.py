@@ -244,7 +244,7 @@ def test_failures_travel_as_each_source_wants_them(
 ) -> None:
     """Without a place for rejects, what the runtime hands back names them: all, or the first of each shard."""
     function = start({**aws, "MLSHIP_RESULTS": f"s3://{bucket_name}/results/"})
-    told = [
+    told: list[tuple[dict[str, Any], list[Any]]] = [
         (events.sqs(poisoned), ["m2", "m4"]),
         (events.sqs(poisoned, groups=["a", "b"] * 4), ["m2", "m4", "m6"]),
         (events.kinesis(poisoned), ["102"]),
