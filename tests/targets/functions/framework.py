@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.targets.runtime import ROOT, free_port
+from tests.targets.functions.runtime import ROOT, free_port
 
 JSON = {"Content-Type": "application/json"}
 

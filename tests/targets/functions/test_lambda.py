@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.batch.models import town_model
-from tests.targets import lambda_events as events
-from tests.targets.conftest import HANDLER, Scored, Start, same
-from tests.targets.runtime import Emulated, Own
+from tests.targets.functions import lambda_events as events
+from tests.targets.functions.conftest import HANDLER, Scored, Start, same
+from tests.targets.functions.runtime import Emulated, Own
 
 HTTP = (events.api_gateway_1, events.api_gateway_2, events.staged, events.function_url, events.load_balancer)
 Request = Callable[[str, str, str | None, dict[str, str]], dict[str, Any]]

@@ -18,9 +18,9 @@ from onnx import TensorProto, helper
 
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
-from tests.targets.conftest import Scored, same
-from tests.targets.framework import JSON, Framework
-from tests.targets.runtime import Own
+from tests.targets.functions.conftest import Scored, same
+from tests.targets.functions.framework import JSON, Framework
+from tests.targets.functions.runtime import Own
 
 # What Lambda's own runtime has beside the function.
 RUNTIME = (

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.targets.conftest import ABSENT, Scored, same
-from tests.targets.framework import JSON, Framework
-from tests.targets.google_server import Storage, Topics, storage_server, topic_server
+from tests.targets.functions.conftest import ABSENT, Scored, same
+from tests.targets.functions.framework import JSON, Framework
+from tests.targets.functions.google_server import Storage, Topics, storage_server, topic_server
 
 MESSAGE, OBJECT = "google.cloud.pubsub.topic.v1.messagePublished", "google.cloud.storage.object.v1.finalized"
 TOPIC = "projects/p/topics/scores"

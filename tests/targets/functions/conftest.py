@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.parity.road import PENGUINS, SAMPLES, environment
-from tests.targets.runtime import Emulated, Own, emulator
+from tests.targets.functions.runtime import Emulated, Own, emulator
 
 # What a function does without: each is absent where it runs.
 ABSENT = (

@@ -20,8 +20,8 @@ from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
 from mlship.targets.aws_lambda.adapter import make_handler
 from tests.batch.models import town_model
-from tests.targets import lambda_events as events
-from tests.targets.conftest import Scored, same
+from tests.targets.functions import lambda_events as events
+from tests.targets.functions.conftest import Scored, same
 
 ANOTHER_QUEUE = f"https://sqs.{events.REGION}.amazonaws.com/{events.ACCOUNT}/other"
 POISON = '{"island": '
