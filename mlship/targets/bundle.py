@@ -12,7 +12,7 @@ from mlship.model.artifact import read_file
 from mlship.model.session import SessionSpec, open_session
 from mlship.targets.contract import Layout, ModelFacts, Target
 from mlship.targets.folder import MARK, check_folder, mark, put
-from mlship.targets.lock import NAME, lock
+from mlship.targets.lock import lock
 from mlship.targets.measure import measured
 from mlship.targets.registry import TARGETS
 from mlship.targets.render import rendered
@@ -106,7 +106,7 @@ def _facts(model: Path, data: bytes) -> ModelFacts:
 
 def _common(target: Target, model: bytes) -> dict[str, bytes]:
     own = wheel()
-    return {MODEL: model, wheel_name(): own, NAME: lock(target.lock, own)}
+    return {MODEL: model, wheel_name(): own, target.lock_name: lock(target.lock, own)}
 
 
 def _files(facts: ModelFacts, layout: Layout) -> dict[str, bytes]:

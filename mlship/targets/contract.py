@@ -93,12 +93,14 @@ class Target:
         about: What it is for, in a few words.
         lock: The list of libraries that it installs: a file of `mlship/targets/locks`, without its suffix.
         layout: Makes its files of what is known of a model.
+        lock_name: What that list is called in the bundle.
     """
 
     name: str
     about: str
     lock: str
     layout: Callable[[ModelFacts], Layout]
+    lock_name: str = "mlship.lock"
 
 
 def mebibytes(size: float, step: int = 64) -> int:

@@ -13,8 +13,6 @@ from importlib import resources
 
 from mlship.targets.wheel import wheel_name
 
-NAME = "mlship.lock"
-
 
 def lock(name: str, wheel: bytes) -> bytes:
     """Return the lock of a bundle.

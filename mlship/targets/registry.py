@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from mlship.targets import docker, kubernetes, systemd
+from mlship.targets.aws_lambda import target as aws_lambda
 from mlship.targets.contract import Target
+from mlship.targets.google_functions import target as google_functions
 
-TARGETS: dict[str, Target] = {target.name: target for target in (docker.TARGET, kubernetes.TARGET, systemd.TARGET)}
+_TARGETS = (docker.TARGET, kubernetes.TARGET, systemd.TARGET, aws_lambda.TARGET, google_functions.TARGET)
+TARGETS: dict[str, Target] = {target.name: target for target in _TARGETS}

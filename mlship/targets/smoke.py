@@ -1,9 +1,10 @@
 """A smoke test in place: the golden rows are replayed where the model runs, and sent to where it is served.
 
-    python -m mlship.targets.smoke MODEL [URL]
+    python -m mlship.targets.smoke MODEL [URL | --say | --answer FILE]
 
 opens the model, which replays its golden rows with the libraries that are installed here; with a URL each golden row
 that JSON can say is sent to it as well, and the answers are compared. MLSHIP_TOKEN is the token that the URL wants.
+Where rows travel in another way, `--say` prints them as `/predict` takes them, and `--answer` compares what came back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +24,37 @@ import numpy as np
 from mlship.errors import MlshipError, ModelRefused, OutputFailed, UsageError, exit_code_of
 from mlship.model.compare import difference
 from mlship.model.golden import Golden
-from mlship.model.session import SessionSpec, open_session
+from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.signature import Column, Output
 from mlship.model.values.codes import Array
 
 _SECONDS = 60
 
 
-def smoke(model: Path, url: str | None, token: str | None = None) -> str:
+Ask = Callable[[list[dict[str, Any]]], list[Mapping[str, Any]]]
+"""Brings records to where the model runs, and returns a prediction for each."""
+
+
+def smoke(model: Path, place: str | None, ask: Ask | None = None) -> str:
     """Replay golden rows and return what came of it in a sentence.
 
     Args:
         model: The artifact.
-        url: Where `/predict` of a server answers, or None.
-        token: The server's token, or None.
+        place: Where the model runs besides, for messages, or None.
+        ask: Asks it there.
 
     Raises:
         ModelRefused: An answer differs by more than the tolerance, or there are no golden rows.
         OutputFailed: The server does not answer.
     """
-    session = open_session(SessionSpec(model))
-    golden = session.card.golden
-    if golden is None or golden.rows == 0:
-        raise ModelRefused(f"'{model}' has no golden rows to replay.", hint="Export it with mlship.")
+    session, golden = _opened(model)
     told = f"{golden.rows} golden rows of {session.card.name} {session.card.version} agree"
-    if url is None:
+    if place is None or ask is None:
         return f"{told} here."
     places, records = sayable(session.signature.inputs, golden)
-    found = _asked(url, records, token)
+    found = ask(records)
+    if len(found) != len(records):
+        raise ModelRefused(f"'{place}' answered {len(found)} of {len(records)} rows.", code="golden_rows_differ")
     apart = difference(
         session.signature.outputs,
         {name: values[places] for name, values in golden.outputs.items()},
@@ -59,9 +63,27 @@ def smoke(model: Path, url: str | None, token: str | None = None) -> str:
     )
     if not apart.within(golden.tolerance):
         raise ModelRefused(
-            f"'{url}' answers differently: row {apart.row}, '{apart.column}'.", code="golden_rows_differ"
+            f"'{place}' answers differently: row {apart.row}, '{apart.column}'.", code="golden_rows_differ"
         )
-    return f"{told} here, and {len(places)} of them at {url}."
+    return f"{told} here, and {len(places)} of them at {place}."
+
+
+def said(model: Path) -> str:
+    """Return the golden rows that JSON can say, as `/predict` takes them.
+
+    Raises:
+        ModelRefused: There are none, or they are answered differently here.
+    """
+    session, golden = _opened(model)
+    return json.dumps({"instances": sayable(session.signature.inputs, golden)[1]})
+
+
+def _opened(model: Path) -> tuple[Session, Golden]:
+    session = open_session(SessionSpec(model))
+    golden = session.card.golden
+    if golden is None or golden.rows == 0:
+        raise ModelRefused(f"'{model}' has no golden rows to replay.", hint="Export it with mlship.")
+    return session, golden
 
 
 def sayable(columns: Sequence[Column], golden: Golden) -> tuple[list[int], list[dict[str, Any]]]:
@@ -108,8 +130,14 @@ def _asked(url: str, records: list[dict[str, Any]], token: str | None) -> list[M
         raise OutputFailed(f"'{url}' answered {error.code}.") from error
     except (OSError, ValueError, KeyError) as error:
         raise OutputFailed(f"'{url}' gave no answer: {error}.") from error
-    if len(predictions) != len(records):
-        raise ModelRefused(f"'{url}' answered {len(predictions)} of {len(records)} rows.", code="golden_rows_differ")
+    return predictions
+
+
+def _read(file: str) -> list[Mapping[str, Any]]:
+    try:
+        predictions: list[Mapping[str, Any]] = json.loads(Path(file).read_bytes())["predictions"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelRefused(f"'{file}' holds no predictions.", code="no_answer") from error
     return predictions
 
 
@@ -120,13 +148,24 @@ def _column(output: Output, found: Sequence[Mapping[str, Any]]) -> Array:
     return np.array(values, dtype=object)
 
 
+def _told(arguments: Sequence[str]) -> str:
+    match arguments:
+        case [model]:
+            return smoke(Path(model), None)
+        case [model, "--say"]:
+            return said(Path(model))
+        case [model, "--answer", file]:
+            return smoke(Path(model), file, lambda _: _read(file))
+        case [model, url]:
+            return smoke(Path(model), url, lambda records: _asked(url, records, os.environ.get("MLSHIP_TOKEN")))
+    hint = "MODEL [URL | --say | --answer FILE]"
+    raise UsageError("Name the model, and the address of its server if there is one.", hint=hint)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the smoke test for a script, and return its exit code."""
     try:
-        if not 1 <= len(arguments) <= 2:
-            raise UsageError("Name the model, and the address of its server if there is one.", hint="MODEL [URL]")
-        url = arguments[1] if len(arguments) == 2 else None
-        print(smoke(Path(arguments[0]), url, os.environ.get("MLSHIP_TOKEN")))  # noqa: T201  told to a person
+        print(_told(arguments))  # noqa: T201  told to a person, or to a file
     except MlshipError as error:
         print(f"Error: {error.message}", *([error.hint] if error.hint else []), sep="\n  ", file=sys.stderr)  # noqa: T201
         return exit_code_of(error)
