@@ -63,7 +63,7 @@ class Asked:
         """What all shards of a run have in common before they know its inputs: sha256 of all that was asked for."""
         options = {name: value for name, value in asdict(self.job).items() if name not in _NOT_ASKED}
         options["rejects"] = self.job.rejects is not None
-        told = {"model": self.model, "inputs": self.names, "options": {k: _plain(v) for k, v in options.items()}}
+        told = {"model": self.model, "inputs": self.names, "options": _plain(options)}
         return hashlib.sha256(plain(told).encode()).hexdigest()
 
 
@@ -221,4 +221,8 @@ def _size(one: Input) -> int:
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (frozenset, set)):
+        return sorted(value)
     return str(value) if isinstance(value, Path) else value

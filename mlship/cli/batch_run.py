@@ -115,18 +115,13 @@ class _Go:
     def _runs(self, session: Session, model: Path, checks: tuple[Any, ...]) -> list[BatchReport]:
         """Do the jobs: one for all inputs where the output has a name, else one for each."""
         whole = self._whole(session)
-        inputs = whole.inputs
-        if not whole.places:
-            self.console.say(f"Nothing to do for shard {whole.shard}: {len(inputs)} inputs are shared out to others.")
-            return [BatchReport(model=describe_model(session))]
         if self.job.report is not None:
-            check_report_apart(self.job.report, inputs)
-        apart = self.given.output is None and len(inputs) > 1
-        if apart and self.job.rejects is not None:
-            raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
-        jobs = [replace(whole, inputs=(one,)) for one in inputs] if apart else [whole]
-        if apart:
-            check_apart(jobs)
+            check_report_apart(self.job.report, whole.inputs)
+        if not whole.places:
+            self.console.say(f"Nothing to do for shard {whole.shard}: its run has {len(whole.inputs)} inputs.")
+            return [BatchReport(model=describe_model(session))]
+        apart = self.given.output is None and len(whole.inputs) > 1
+        jobs = self._apart(whole) if apart else [whole]
         reports: list[BatchReport] = []
         failed: MlshipError | None = None
         for job in jobs:
@@ -152,6 +147,14 @@ class _Go:
         if self.job.shard is None or not (self.job.output or "").endswith("/"):
             return replace(self.job, inputs=tuple(find()))
         return frozen(Asked(self.job, tuple(self.given.input), session.digest), find, self.console.say)
+
+    def _apart(self, whole: BatchJob) -> list[BatchJob]:
+        """A job for each input."""
+        if whole.rejects is not None:
+            raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
+        jobs = [replace(whole, inputs=(one,)) for one in whole.inputs]
+        check_apart(jobs)
+        return jobs
 
     def _run(self, job: BatchJob, session: Session, model: Path, checks: tuple[Any, ...]) -> BatchReport:
         from mlship.batch.prepare import prepare
