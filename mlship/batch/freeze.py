@@ -62,7 +62,7 @@ class Asked:
     def digest(self) -> str:
         """What all shards of a run have in common before they know its inputs: sha256 of all that was asked for."""
         options = {name: value for name, value in asdict(self.job).items() if name not in _NOT_ASKED}
-        options["rejects"] = self.job.rejects is not None
+        options |= {"rejects": self.job.rejects is not None, "shards": self.job.shard and self.job.shard.of}
         told = {"model": self.model, "inputs": self.names, "options": _plain(options)}
         return hashlib.sha256(plain(told).encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from mlship.batch.outputs.manifest import CLOCK, INNER, LISTING, plain, shard_na
 from mlship.batch.outputs.prefix import Prefix
 from mlship.batch.outputs.work import LOCK, system_errors, work_folder
 from mlship.errors import OutputFailed, OutputLocked
-from mlship.files import locked, write_atomic
+from mlship.files import locked, publish
 from mlship.objects import ObjectChanged, ObjectThere, Stamp, parse
 
 FORMAT = 1
@@ -222,7 +222,10 @@ class DiskListing:
         with patient(self._output):
             if self.read() != seen:
                 return False
-            write_atomic(self._path, data)
+            part = self._path.with_name(f"{self._path.name}.new")  # nobody else writes it, and the next one replaces it
+            with system_errors(self._path):
+                part.write_bytes(data)
+            publish(part, self._path)
             return True
 
     def standing(self, listing: Listing) -> Standing:

@@ -43,32 +43,37 @@ def put(place: str, data: str) -> None:
         Path(place).write_text(data)
 
 
-def everything(place: str) -> dict[str, bytes]:
-    """What lies below a folder that ends in a slash, by name; nothing when it is not there."""
+def names(place: str) -> list[str]:
+    """The names of what lies below a folder that ends in a slash, sorted; none when it is not there."""
     if objects.is_uri(place):
-        names = [found.uri.removeprefix(place) for found in objects.list_objects(objects.parse(place))]
-        return {name: objects.get(objects.parse(place + name))[0] for name in names}
-    return {path.name: path.read_bytes() for path in sorted(Path(place).glob("*"))}
+        return sorted(found.uri.removeprefix(place) for found in objects.list_objects(objects.parse(place)))
+    return sorted(path.name for path in Path(place).glob("*"))
+
+
+def content(place: str) -> bytes:
+    """The bytes of a file or an object."""
+    return objects.get(objects.parse(place))[0] if objects.is_uri(place) else Path(place).read_bytes()
 
 
 def published(place: str) -> list[bytes] | None:
     """The parts of an output in the order of their rows, or None when readers are to see none."""
-    found = everything(place)
-    if objects.is_uri(place):
-        if "_manifest.json" not in found:
-            return None
-        return [found[part["name"]] for part in json.loads(found["_manifest.json"])["parts"]]
-    if "_SUCCESS" not in found:
-        return None
-    return [data for name, data in found.items() if name.startswith("part-")]
+    if not objects.is_uri(place):
+        found = names(place)
+        return [content(place + name) for name in found if name.startswith("part-")] if "_SUCCESS" in found else None
+    while (there := objects.get_if_there(objects.parse(f"{place}_manifest.json"))) is not None:
+        parts = [objects.get_if_there(objects.parse(place + one["name"])) for one in json.loads(there[0])["parts"]]
+        found_all = [part[0] for part in parts if part is not None]
+        if len(found_all) == len(parts):
+            return found_all
+        assert content(f"{place}_manifest.json") != there[0], "the manifest names a part that is not there"
+    return None
 
 
 def rejects(place: str) -> list[str]:
     """The lines of all files of rejects of an output, sorted."""
     if objects.is_uri(place):
-        found = everything(place)
-        listed = json.loads(found["_manifest.json"])["rejects"]
-        texts = [found[one["name"]].decode() for one in listed]
+        listed = json.loads(content(f"{place}_manifest.json"))["rejects"]
+        texts = [content(place + one["name"]).decode() for one in listed]
     else:
         folder = Path(place)
         texts = [path.read_text() for path in folder.parent.glob(f"{folder.name}*.rejects.ndjson")]
@@ -121,14 +126,29 @@ class Array:
         """
         waiting = deque((index, 1) for index in range(self.size))
         running: list[tuple[int, int, Any]] = []
+        try:
+            self._run(waiting, running, chance, meanwhile, kills)
+        finally:
+            for _, _, process in running:
+                process.kill()
+                process.communicate()
+
+    def _run(
+        self,
+        waiting: deque[tuple[int, int]],
+        running: list[tuple[int, int, Any]],
+        chance: random.Random,
+        meanwhile: Callable[[], None],
+        kills: int,
+    ) -> None:
         while waiting or running:
             while waiting and len(running) < 2:
                 index, attempt = waiting.popleft()
                 disturbed: tuple[Any, ...] = (0, "before", 0)
-                if kills and chance.random() < 0.7:
+                if kills and chance.random() < 0.8:
                     kills -= 1
                     signum = chance.choice([signal.SIGKILL, signal.SIGTERM])
-                    disturbed = (chance.randint(1, 40), chance.choice(["before", "after"]), int(signum))
+                    disturbed = (chance.randint(1, 5 * self.size), chance.choice(["before", "after"]), int(signum))
                 running.append((index, attempt, self.start(index, attempt, disturbed)))
             ended = [child for child in running if child[2].poll() is not None]
             for child in ended:

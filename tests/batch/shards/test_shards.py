@@ -1,0 +1,331 @@
+"""What shards of one run agree on, and what a run leaves of others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mlship import objects
+from mlship.batch.freeze import shared_out
+from mlship.batch.inputs import Input
+from mlship.batch.outputs import shared
+from mlship.errors import UsageError
+from mlship.tables.registry import known_kind
+from tests.batch.conftest import Batch, Outcome
+from tests.batch.models import town_model
+from tests.batch.shards.array import content, names, published, put, rows
+
+KEEP = ("--keep", "none", "--chunk-size", "300")
+
+
+@dataclass
+class Place:
+    """Inputs and an output, and how shards of them are run in this process.
+
+    Attributes:
+        given: The folder of inputs.
+        output: The output.
+        batch: Runs a command.
+        setenv: Sets a variable of the environment.
+    """
+
+    given: str
+    output: str
+    batch: Batch
+    setenv: Callable[[str, str], None]
+
+    @property
+    def stored(self) -> bool:
+        """Whether they are in a store."""
+        return objects.is_uri(self.output)
+
+    def child(self, index: int, size: int = 3, parent: str | None = "job-1", more: tuple[str, ...] = ()) -> Outcome:
+        """Run a child of an array job, or a shard that has no such job."""
+        share = f"{index}/{size}"
+        if parent is not None:
+            share = "auto"
+            self.setenv("AWS_BATCH_JOB_ID", f"{parent}:{index}")
+            self.setenv("AWS_BATCH_JOB_ARRAY_INDEX", str(index))
+            self.setenv("AWS_BATCH_JOB_ARRAY_SIZE", str(size))
+        return self.batch(self.given, "-o", self.output, "--shard", share, *KEEP, *more)
+
+    def all(self, size: int = 3, parent: str | None = "job-1", more: tuple[str, ...] = ()) -> list[Outcome]:
+        """Run all children, one after the other; each ends well."""
+        ended = [self.child(index, size, parent, more) for index in range(size)]
+        assert [child.code for child in ended] == [0] * size, [child.stderr for child in ended]
+        return ended
+
+    def alone(self) -> list[bytes]:
+        """What a run without shards makes of what is there now."""
+        output = self.output.replace("/out/", "/alone/")
+        assert self.batch(self.given, "-o", output, *KEEP).code == 0
+        found = published(output)
+        assert found is not None
+        return found
+
+    def add(self, name: str, start: int, count: int = 40) -> None:
+        """Put an input."""
+        put(self.given + name, rows(start, count).replace("old", "1"))
+
+
+@pytest.fixture(params=["store", "disk"])
+def place(request: pytest.FixtureRequest, folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Five inputs of different sizes."""
+    root = request.getfixturevalue("bucket") if request.param == "store" else str(folder)
+    made = Place(f"{root}/in/", f"{root}/out/", batch, monkeypatch.setenv)
+    for number in range(5):
+        made.add(f"{number}.csv", 1000 * number, 20 + 10 * (number * 3 % 5))
+    return made
+
+
+def test_shares_are_even_and_depend_on_nothing_else() -> None:
+    """The largest goes first, to who has least; names decide between equal sizes, counts between equal loads."""
+    kind = known_kind("x.csv")
+    sizes = {"a": 5, "b": 9, "c": 4, "d": 4, "e": 0, "g": 1}
+    shares = {"a": 1, "b": 0, "c": 2, "d": 2, "e": 1, "g": 1}
+    for names_ in (sorted(sizes), sorted(sizes, reverse=True)):
+        inputs = [Input(name, kind, state={"size": sizes[name]}) for name in names_]
+        assert dict(zip(names_, shared_out(inputs, 3), strict=True)) == shares
+    assert shared_out(inputs[:1], 3) == [None]
+    assert shared_out([Input(name, kind, state={"size": 0}) for name in "abcd"], 3) == [0, 1, 2, 0]
+
+
+def test_a_file_that_comes_between_two_starts_changes_nothing(place: Place) -> None:
+    """Children of a submission go by its listing, tried again after its end too; the next one lists anew."""
+    expected = place.alone()
+    assert place.child(1).code == 0
+    place.add("00.csv", 9000)
+    assert place.child(0).code == 0
+    place.add("9.csv", 9500)
+    assert published(place.output) is None
+    assert place.child(2).code == 0
+    assert published(place.output) == expected
+
+    assert "was scored before" in place.child(1).stderr
+    assert published(place.output) == expected
+    place.all(parent="job-2")
+    assert published(place.output) == place.alone() != expected
+
+
+def test_a_submission_takes_up_what_another_left(place: Place) -> None:
+    """Another array job goes by the listing of an unfinished run and does not score again what is done."""
+    expected = place.alone()
+    assert place.child(1).code == 0
+    place.add("00.csv", 9000)
+    first = place.child(0, parent="job-2")
+    assert "Going on with the 5 inputs that were listed at" in first.stderr
+    place.add("000.csv", 9500)
+    assert "was scored before" in place.child(1, parent="job-2").stderr
+    assert place.child(2, parent="job-2").code == 0
+    assert published(place.output) == expected
+
+
+def test_what_changed_since_the_listing(place: Place) -> None:
+    """Where shards are done, another's input that changed is an error; a new submission starts over with it."""
+    assert place.child(1).code == 0
+    for number in range(5):
+        place.add(f"{number}.csv", 5000 + 1000 * number, 50 + number)
+    refused = place.child(0)
+    assert (refused.code, "Submit the whole job again." in refused.stderr) == (3, True)
+    ended = place.all(parent="job-2")
+    assert "An unfinished run for" in ended[0].stderr
+    assert published(place.output) == place.alone()
+
+    for number in range(5):
+        place.add(f"{number}.csv", 7000 + 1000 * number, 50 + number)
+    by_hand = ("--keep", "all")
+    assert place.child(1, parent=None, more=by_hand).code == 0
+    place.add("2.csv", 100)
+    place.add("0.csv", 100)
+    refused = place.child(0, parent=None, more=by_hand)
+    assert (refused.code, "Run each shard with --restart." in refused.stderr) == (3, True)
+    place.all(parent=None, more=(*by_hand, "--restart"))
+    assert sum(len(part.splitlines()) - 1 for part in published(place.output) or []) == sum(
+        len(part.splitlines()) - 1 for part in place.alone()
+    )
+
+
+def test_a_listing_that_nobody_went_by_is_taken_anew(place: Place) -> None:
+    """A file that is mended before any shard is done needs no word."""
+    put(f"{place.given}0.csv", "age,income\n1,2\n")
+    assert place.child(0).code == 3
+    place.add("0.csv", 0)
+    place.all()
+    assert published(place.output) == place.alone()
+
+
+@pytest.mark.parametrize("parent", ["job-2", None])
+def test_other_runs_are_never_mixed(place: Place, folder: Path, parent: str | None) -> None:
+    """Another number of shards, another model, no shards, and shards again: each time all parts are of that run."""
+    place.all()
+    assert place.child(0, size=2, parent=parent).code == 0
+    if place.stored:
+        assert published(place.output) == place.alone()  # still the older run's
+    place.all(size=4, parent=parent)
+    expected = place.alone()
+    assert published(place.output) == expected
+    assert place.child(3, size=5, parent=parent).code == 0
+    assert place.batch(place.given, "-o", place.output, *KEEP, "--overwrite").code == 0
+    assert published(place.output) == expected
+    assert not [name for name in names(place.output) if "shard" in name or "listing" in name or "-of-" in name]
+
+    (folder / "town.onnx").write_bytes(town_model("v2"))
+    place.add("5.csv", 8000)
+    expected = place.alone()
+    assert place.child(1, parent=parent).code == 0
+    place.add("6.csv", 9000)
+    place.all(parent=None if parent is None else "job-3")
+    assert published(place.output) == expected
+    assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected)
+
+
+@pytest.mark.parametrize("size", [4, 7])
+def test_fewer_inputs_than_shards(place: Place, size: int) -> None:
+    """Shards without an input say so and end well, before and after the others; inputs without rows are fine."""
+    for number in range(1, 5):
+        put(f"{place.given}{number}.csv", "my age,income,city\n")
+    expected = b"".join(part.partition(b"\n")[2] for part in place.alone())
+    ended = place.all(size=size)
+    nothing = ["Nothing to do for shard" in child.stderr for child in ended]
+    assert nothing == [False] * min(size, 5) + [True] * (size - min(size, 5))
+    told = place.child(size - 1, size, more=("--json", *(("--max-drift", "1") if size > 5 else ())))
+    assert told.data["status"] == "done"
+    assert b"".join(part.partition(b"\n")[2] for part in published(place.output) or []) == expected
+
+
+def test_one_input_is_shared_by_chunks(place: Place) -> None:
+    """Each child scores every third chunk; children without one have an empty share; the rows are in order."""
+    place.add("0.csv", 0, 120)
+    place.given += "0.csv"
+    expected = place.alone()
+    assert len(expected) > 1
+    place.all(size=3)
+    assert published(place.output) == expected
+    place.all(size=len(expected) + 2)
+    assert published(place.output) == expected
+    put(place.given, "my age,income,city\n")
+    place.all(size=2, parent="job-9")
+    assert published(place.output) == [b"prediction,score\n"]
+
+
+def test_a_job_of_one_that_is_no_array(place: Place) -> None:
+    """`auto` in a job of AWS Batch that is no array does all of the work."""
+    place.setenv("AWS_BATCH_JOB_ID", "job-1")
+    assert place.batch(place.given, "-o", place.output, "--shard", "auto", *KEEP).code == 0
+    assert published(place.output) == place.alone()
+
+
+def test_restart_does_each_share_anew(place: Place) -> None:
+    """Readers see a whole output at any time in a store, and in the end the same bytes."""
+    place.all()
+    expected = published(place.output)
+    for index in range(3):
+        before = set(names(place.output))
+        assert "was scored before" not in place.child(index, more=("--restart",)).stderr
+        assert published(place.output) == expected
+        assert not place.stored or set(names(place.output)) != before
+    assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected or ())
+
+
+def test_damage_is_found_by_the_shard_whose_part_it_is(place: Place) -> None:
+    """A part that is gone is made again by its shard alone; one that was changed is refused without --overwrite."""
+    place.all()
+    expected = published(place.output)
+    gone = next(name for name in names(place.output) if name.startswith("part-"))
+    if place.stored:
+        objects.delete([objects.parse(place.output + gone)])
+    else:
+        Path(place.output + gone).unlink()
+    again = ["was scored before" not in child.stderr for child in place.all()]
+    assert sum(again) == 1
+    assert published(place.output) == expected
+
+
+def test_foreign_files_are_refused_before_anything_is_written(place: Place) -> None:
+    """Without --overwrite nothing is put beside what others put there."""
+    put(f"{place.output}data.csv", "precious")
+    refused = place.child(0)
+    assert (refused.code, "'data.csv', which mlship did not write" in refused.stderr) == (2, True)
+    assert names(place.output) == ["data.csv"]
+    place.all(more=("--overwrite",))
+    assert published(place.output) == place.alone()
+    assert content(f"{place.output}data.csv") == b"precious"
+
+
+def test_the_last_two_join_at_once(bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both see that all are there: one puts the manifest, and the other finds the very bytes that it would put."""
+    place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
+    for number in range(2):
+        place.add(f"{number}.csv", 1000 * number)
+    real, seen = shared.SharedObjects._joined, []
+
+    def joined(self: shared.SharedObjects, shards: list[shared.Manifest]) -> shared.Manifest:
+        made = real(self, shards)
+        if not seen:  # after this one has looked, and before it puts
+            seen.append(made)
+            self._prefix.put_if("_manifest.json", made.to_bytes(), None)
+        return made
+
+    monkeypatch.setattr(shared.SharedObjects, "_joined", joined)
+    place.all(size=2)
+    assert len(seen) == 1
+    assert published(place.output) == place.alone()
+
+
+def test_a_run_that_came_in_between_is_not_replaced(bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard whose listing was replaced while it worked ends with exit code 7 and publishes nothing."""
+    place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
+    place.add("0.csv", 0)
+    real = shared.SharedObjects.add
+
+    def add(self: shared.SharedObjects, *chunk: object) -> None:
+        listing = json.loads(content(f"{place.output}_mlship/listing.json"))
+        put(f"{place.output}_mlship/listing.json", json.dumps({**listing, "asked": "0" * 64}))
+        real(self, *chunk)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shared.SharedObjects, "add", add)
+    outcome = place.child(0, size=2)
+    assert (outcome.code, "is written by another run by now" in outcome.stderr) == (7, True)
+    assert "_manifest.json" not in names(place.output)
+
+
+def test_shards_and_a_run_without_are_kept_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a shard is at work a run without shards is refused with exit code 7, and the other way round."""
+    from mlship.batch.outputs.folder import FolderOutput
+
+    owner = shared.SharedObjects if place.stored else FolderOutput
+    other: list[Outcome] = []
+    real = owner.begin
+
+    def begin(self: object, head: bytes) -> None:
+        if not other:
+            other.append(Outcome(0, "", ""))
+            shard = "claim-" in str(getattr(self, "_names", "")) or getattr(self, "_target", None)
+            is_shard = shard is True or getattr(shard, "shard", None) is not None
+            more = () if is_shard else ("--shard", "0/3")
+            other[0] = place.batch(place.given, "-o", place.output, *KEEP, *more)
+        real(self, head)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(owner if not place.stored else shared.ObjectOutput, "begin", begin)
+    assert place.child(0).code == 0
+    assert other[0].code == 7, other[0].stderr
+
+
+def test_standard_input_is_no_input_of_shards(batch: Batch) -> None:
+    """A pipe is read once, by one run."""
+    outcome = batch("-", "-o", "out/", "--shard", "0/2")
+    assert (outcome.code, "Standard input can be read by one run only" in outcome.stderr) == (2, True)
+
+
+def test_auto_elsewhere(batch: Batch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a job of AWS Batch `auto` says what it reads."""
+    for name in ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    (folder / "a.csv").write_text(rows(0, 3))
+    outcome = batch("a.csv", "-o", "out/", "--shard", "auto")
+    assert (outcome.code, "AWS_BATCH_JOB_ARRAY_INDEX" in outcome.stderr) == (2, True)
+    assert UsageError.exit_code == 2
