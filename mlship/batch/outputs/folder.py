@@ -19,7 +19,16 @@ from mlship.batch.job import Shard
 from mlship.batch.journal import Journal, write_all
 from mlship.batch.outputs.contract import Done, Published
 from mlship.batch.outputs.file import is_part, of_job
-from mlship.batch.outputs.joining import SUCCESS, check_strangers, is_joined, join, known_names, note_name, patient
+from mlship.batch.outputs.joining import (
+    SHORTLY,
+    SUCCESS,
+    check_strangers,
+    is_joined,
+    join,
+    known_names,
+    note_name,
+    patient,
+)
 from mlship.batch.outputs.listing import DiskListing
 from mlship.batch.outputs.work import (
     JOURNAL,
@@ -113,7 +122,7 @@ class FolderOutput:
         """Make sure that shards and a run that is none never write at a time."""
         shard, output = self._target.shard, self._target.output
         if shard is not None:
-            with patient(output, 2.0):
+            with patient(output, SHORTLY):
                 self._check_run()
             return
         for lock in sorted(work_folder(output).glob(f"shard-*/{LOCK}")):

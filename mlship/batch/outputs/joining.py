@@ -15,6 +15,8 @@ from mlship.errors import OutputLocked, UsageError
 from mlship.files import locked, sync_directory, write_atomic
 
 SUCCESS = "_SUCCESS"
+SHORTLY = 3.0
+"""Seconds for which a shard that has done nothing yet waits for the folder's lock: a run that is no shard keeps it."""
 
 
 def note_name(shard: Shard) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlship.batch.outputs.claim import Claim
-from mlship.batch.outputs.joining import SUCCESS, check_strangers, notes, patient
+from mlship.batch.outputs.joining import SHORTLY, SUCCESS, check_strangers, notes, patient
 from mlship.batch.outputs.manifest import CLOCK, INNER, LISTING, plain, shard_name
 from mlship.batch.outputs.prefix import Prefix
 from mlship.batch.outputs.work import LOCK, system_errors, work_folder
@@ -219,7 +219,7 @@ class DiskListing:
         except OSError as error:
             raise OutputFailed(f"'{self._output}' cannot be written: {error.strerror or error}.") from error
         seen = self._seen
-        with patient(self._output):
+        with patient(self._output, SHORTLY):
             if self.read() != seen:
                 return False
             part = self._path.with_name(f"{self._path.name}.new")  # nobody else writes it, and the next one replaces it

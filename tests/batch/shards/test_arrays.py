@@ -12,7 +12,7 @@ from tests.batch.shards.array import Array, names, published, put, rejects, rows
 SEEDS = [pytest.param(seed, marks=[pytest.mark.whole] if seed >= 1 else []) for seed in range(6)]
 
 
-@pytest.fixture(params=["store", "disk"])
+@pytest.fixture(params=["store", pytest.param("disk", marks=pytest.mark.whole)])
 def array(request: pytest.FixtureRequest, folder: Path, whole: bool) -> Array:
     """An array job with inputs of different sizes, in a store or on a disk."""
     size, inputs = (7, 10) if whole else (3, 5)
@@ -41,7 +41,7 @@ def test_killed_children_and_new_files(array: Array, seed: int, whole: bool) -> 
         put(f"{array.given}3.csv", rows(3000, 99))
         array = Array(array.folder, array.given, array.output, array.size, parent="job-3")
     expected = undisturbed(array, array.output.replace("/out/", "/undisturbed/"))
-    arrived = []
+    arrived: list[str] = []
 
     def meanwhile() -> None:
         seen = published(array.output)

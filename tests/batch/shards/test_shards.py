@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlship import objects
 from mlship.batch.freeze import shared_out
 from mlship.batch.inputs import Input
-from mlship.batch.outputs import shared
-from mlship.errors import UsageError
+from mlship.batch.outputs.folder import FolderOutput
+from mlship.batch.outputs.manifest import Manifest
+from mlship.batch.outputs.objects import ObjectOutput
+from mlship.batch.outputs.shared import SharedObjects
 from mlship.tables.registry import known_kind
 from tests.batch.conftest import Batch, Outcome
 from tests.batch.models import town_model
@@ -87,9 +90,9 @@ def test_shares_are_even_and_depend_on_nothing_else() -> None:
     kind = known_kind("x.csv")
     sizes = {"a": 5, "b": 9, "c": 4, "d": 4, "e": 0, "g": 1}
     shares = {"a": 1, "b": 0, "c": 2, "d": 2, "e": 1, "g": 1}
-    for names_ in (sorted(sizes), sorted(sizes, reverse=True)):
-        inputs = [Input(name, kind, state={"size": sizes[name]}) for name in names_]
-        assert dict(zip(names_, shared_out(inputs, 3), strict=True)) == shares
+    inputs = [Input(name, kind, state={"size": size}) for name, size in sizes.items()]
+    for given in (inputs, inputs[::-1]):
+        assert {one.name: shard for one, shard in zip(given, shared_out(given, 3), strict=True)} == shares
     assert shared_out(inputs[:1], 3) == [None]
     assert shared_out([Input(name, kind, state={"size": 0}) for name in "abcd"], 3) == [0, 1, 2, 0]
 
@@ -158,7 +161,7 @@ def test_a_listing_that_nobody_went_by_is_taken_anew(place: Place) -> None:
     assert published(place.output) == place.alone()
 
 
-@pytest.mark.parametrize("parent", ["job-2", None])
+@pytest.mark.parametrize("parent", ["job-2", pytest.param(None, marks=pytest.mark.whole)])
 def test_other_runs_are_never_mixed(place: Place, folder: Path, parent: str | None) -> None:
     """Another number of shards, another model, no shards, and shards again: each time all parts are of that run."""
     place.all()
@@ -183,7 +186,7 @@ def test_other_runs_are_never_mixed(place: Place, folder: Path, parent: str | No
     assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected)
 
 
-@pytest.mark.parametrize("size", [4, 7])
+@pytest.mark.parametrize("size", [pytest.param(4, marks=pytest.mark.whole), 7])
 def test_fewer_inputs_than_shards(place: Place, size: int) -> None:
     """Shards without an input say so and end well, before and after the others; inputs without rows are fine."""
     for number in range(1, 5):
@@ -203,9 +206,8 @@ def test_one_input_is_shared_by_chunks(place: Place) -> None:
     place.given += "0.csv"
     expected = place.alone()
     assert len(expected) > 1
-    place.all(size=3)
-    assert published(place.output) == expected
-    place.all(size=len(expected) + 2)
+    assert place.child(1).code == 0  # of another number of shards
+    place.all(size=len(expected) + 1)
     assert published(place.output) == expected
     put(place.given, "my age,income,city\n")
     place.all(size=2, parent="job-9")
@@ -261,16 +263,17 @@ def test_the_last_two_join_at_once(bucket: str, batch: Batch, monkeypatch: pytes
     place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
     for number in range(2):
         place.add(f"{number}.csv", 1000 * number)
-    real, seen = shared.SharedObjects._joined, []
+    real = SharedObjects._joined
+    seen: list[Manifest] = []
 
-    def joined(self: shared.SharedObjects, shards: list[shared.Manifest]) -> shared.Manifest:
+    def joined(self: SharedObjects, shards: list[Manifest]) -> Manifest:
         made = real(self, shards)
         if not seen:  # after this one has looked, and before it puts
             seen.append(made)
             self._prefix.put_if("_manifest.json", made.to_bytes(), None)
         return made
 
-    monkeypatch.setattr(shared.SharedObjects, "_joined", joined)
+    monkeypatch.setattr(SharedObjects, "_joined", joined)
     place.all(size=2)
     assert len(seen) == 1
     assert published(place.output) == place.alone()
@@ -280,39 +283,37 @@ def test_a_run_that_came_in_between_is_not_replaced(bucket: str, batch: Batch, m
     """A shard whose listing was replaced while it worked ends with exit code 7 and publishes nothing."""
     place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
     place.add("0.csv", 0)
-    real = shared.SharedObjects.add
+    real = SharedObjects.add
 
-    def add(self: shared.SharedObjects, *chunk: object) -> None:
+    def add(self: SharedObjects, *chunk: object) -> None:
         listing = json.loads(content(f"{place.output}_mlship/listing.json"))
         put(f"{place.output}_mlship/listing.json", json.dumps({**listing, "asked": "0" * 64}))
         real(self, *chunk)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(shared.SharedObjects, "add", add)
+    monkeypatch.setattr(SharedObjects, "add", add)
     outcome = place.child(0, size=2)
     assert (outcome.code, "is written by another run by now" in outcome.stderr) == (7, True)
     assert "_manifest.json" not in names(place.output)
 
 
-def test_shards_and_a_run_without_are_kept_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shard_first", [True, False])
+def test_shards_and_a_run_without_are_kept_apart(
+    place: Place, monkeypatch: pytest.MonkeyPatch, shard_first: bool
+) -> None:
     """While a shard is at work a run without shards is refused with exit code 7, and the other way round."""
-    from mlship.batch.outputs.folder import FolderOutput
+    owner: Any = ObjectOutput if place.stored else FolderOutput
+    real, refused = owner.begin, []
 
-    owner = shared.SharedObjects if place.stored else FolderOutput
-    other: list[Outcome] = []
-    real = owner.begin
+    def begin(self: Any, head: bytes) -> None:
+        refused.append(run(not shard_first))
+        real(self, head)
 
-    def begin(self: object, head: bytes) -> None:
-        if not other:
-            other.append(Outcome(0, "", ""))
-            shard = "claim-" in str(getattr(self, "_names", "")) or getattr(self, "_target", None)
-            is_shard = shard is True or getattr(shard, "shard", None) is not None
-            more = () if is_shard else ("--shard", "0/3")
-            other[0] = place.batch(place.given, "-o", place.output, *KEEP, *more)
-        real(self, head)  # type: ignore[arg-type]
+    def run(shard: bool) -> Outcome:
+        return place.child(0) if shard else place.batch(place.given, "-o", place.output, *KEEP)
 
-    monkeypatch.setattr(owner if not place.stored else shared.ObjectOutput, "begin", begin)
-    assert place.child(0).code == 0
-    assert other[0].code == 7, other[0].stderr
+    monkeypatch.setattr(owner, "begin", begin)
+    assert run(shard_first).code == 0
+    assert [(one.code, "Another run" in one.stderr) for one in refused] == [(7, True)]
 
 
 def test_standard_input_is_no_input_of_shards(batch: Batch) -> None:
@@ -328,4 +329,3 @@ def test_auto_elsewhere(batch: Batch, folder: Path, monkeypatch: pytest.MonkeyPa
     (folder / "a.csv").write_text(rows(0, 3))
     outcome = batch("a.csv", "-o", "out/", "--shard", "auto")
     assert (outcome.code, "AWS_BATCH_JOB_ARRAY_INDEX" in outcome.stderr) == (2, True)
-    assert UsageError.exit_code == 2
