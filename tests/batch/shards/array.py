@@ -155,7 +155,8 @@ class Array:
                 running.remove(child)
                 index, attempt, process = child
                 _, said = process.communicate()
-                code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+                assert process.returncode != -signal.SIGTERM, "it was ended by SIGTERM, where it should end by itself"
+                code = 137 if process.returncode == -signal.SIGKILL else process.returncode
                 self.seen.append((index, code))
                 assert code == 0 or code in AGAIN, said
                 assert attempt < 12, said

@@ -279,19 +279,22 @@ def test_the_last_two_join_at_once(bucket: str, batch: Batch, monkeypatch: pytes
     assert published(place.output) == place.alone()
 
 
-def test_a_run_that_came_in_between_is_not_replaced(bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shard whose listing was replaced while it worked ends with exit code 7 and publishes nothing."""
+@pytest.mark.parametrize("moment", ["add", "_finish"])
+def test_a_run_that_came_in_between_is_not_replaced(
+    bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A shard whose listing was replaced while it worked, or was joined, ends with exit code 7 and publishes nothing."""
     place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
     place.add("0.csv", 0)
-    real = SharedObjects.add
+    real = getattr(SharedObjects, moment)
 
-    def add(self: SharedObjects, *chunk: object) -> None:
+    def late(self: SharedObjects, *arguments: Any) -> None:
         listing = json.loads(content(f"{place.output}_mlship/listing.json"))
         put(f"{place.output}_mlship/listing.json", json.dumps({**listing, "asked": "0" * 64}))
-        real(self, *chunk)  # type: ignore[arg-type]
+        real(self, *arguments)
 
-    monkeypatch.setattr(SharedObjects, "add", add)
-    outcome = place.child(0, size=2)
+    monkeypatch.setattr(SharedObjects, moment, late)
+    outcome = place.child(0, size=1)
     assert (outcome.code, "is written by another run by now" in outcome.stderr) == (7, True)
     assert "_manifest.json" not in names(place.output)
 
