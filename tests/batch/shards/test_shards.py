@@ -283,7 +283,7 @@ def test_the_last_two_join_at_once(bucket: str, batch: Batch, monkeypatch: pytes
 def test_a_run_that_came_in_between_is_not_replaced(
     bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """A shard whose listing was replaced while it worked, or was joined, ends with exit code 7 and publishes nothing."""
+    """A shard whose listing was replaced while it worked or was joined ends with exit code 7 and publishes nothing."""
     place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
     place.add("0.csv", 0)
     real = getattr(SharedObjects, moment)
