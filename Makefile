@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all faults soak bench-batch bench-serve matrix lint samples check clean
+.PHONY: help run test test-all faults soak bench-batch bench-serve matrix lint samples locks check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,15 @@ samples: $(VENV)/.group-samples ## Train the sample models again
 	$(BIN)/python sample_models/penguins/train.py
 	$(BIN)/python sample_models/diabetes/train.py
 	$(BIN)/python sample_models/breast_cancer/train.py
+
+LOCKS := $(wildcard mlship/targets/locks/*.in)
+
+locks: ## Renew the lists of libraries that bundles install
+	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv
+	cd mlship/targets/locks && for list in $(notdir $(basename $(LOCKS))); do \
+		../../../.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --upgrade \
+			--generate-hashes --no-header --no-annotate $$list.in -o $$list.txt || exit 1; \
+	done
 
 check: lint test ## Run what has to pass before a change is handed in
 

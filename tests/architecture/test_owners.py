@@ -16,6 +16,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cronsim": ("batch",),
     "flask": ("serve",),
     "gunicorn": ("serve",),
+    "jinja2": ("targets",),
     "joblib": ("export",),
     "obstore": ("objects.py",),
     "onnx": ("export", "model"),  # model reads the shapes of unsigned graphs with it
