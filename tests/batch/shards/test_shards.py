@@ -74,6 +74,13 @@ class Place:
         """Put an input."""
         put(self.given + name, rows(start, count).replace("old", "1"))
 
+    def remove(self, name: str) -> None:
+        """Remove a file or an object."""
+        if self.stored:
+            objects.delete([objects.parse(name)])
+        else:
+            Path(name).unlink()
+
 
 @pytest.fixture(params=["store", "disk"])
 def place(request: pytest.FixtureRequest, folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> Place:
@@ -124,6 +131,7 @@ def test_a_submission_takes_up_what_another_left(place: Place) -> None:
     place.add("000.csv", 9500)
     assert "was scored before" in place.child(1, parent="job-2").stderr
     assert place.child(2, parent="job-2").code == 0
+    assert "was scored before" in place.child(0, parent="job-2").stderr
     assert published(place.output) == expected
 
 
@@ -221,10 +229,17 @@ def test_a_job_of_one_that_is_no_array(place: Place) -> None:
     assert published(place.output) == place.alone()
 
 
-def test_restart_does_each_share_anew(place: Place) -> None:
+def test_restart_does_each_share_anew(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers see a whole output at any time in a store, and in the end the same bytes."""
     place.all()
     expected = published(place.output)
+    real: Any = SharedObjects.add
+
+    def add(self: Any, *chunk: Any) -> None:
+        assert published(place.output) == expected
+        real(self, *chunk)
+
+    monkeypatch.setattr(SharedObjects, "add", add)
     for index in range(3):
         before = set(names(place.output))
         assert "was scored before" not in place.child(index, more=("--restart",)).stderr
@@ -233,18 +248,46 @@ def test_restart_does_each_share_anew(place: Place) -> None:
     assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected or ())
 
 
-def test_damage_is_found_by_the_shard_whose_part_it_is(place: Place) -> None:
-    """A part that is gone is made again by its shard alone; one that was changed is refused without --overwrite."""
+@pytest.mark.parametrize("what", ["part-", "_"])
+def test_what_is_gone_is_made_again(place: Place, what: str) -> None:
+    """A part is made again by its shard alone, and what says that all is there by the first that misses it."""
     place.all()
     expected = published(place.output)
-    gone = next(name for name in names(place.output) if name.startswith("part-"))
-    if place.stored:
-        objects.delete([objects.parse(place.output + gone)])
-    else:
-        Path(place.output + gone).unlink()
+    if what == "_":
+        what = "_manifest.json" if place.stored else "_SUCCESS"
+    place.remove(place.output + next(name for name in names(place.output) if name.startswith(what)))
     again = ["was scored before" not in child.stderr for child in place.all()]
     assert sum(again) == 1
     assert published(place.output) == expected
+
+
+def test_a_changed_part_is_not_replaced_unasked(bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of the run and of a later one refuse an output in a store that somebody changed."""
+    place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
+    for number in range(2):
+        place.add(f"{number}.csv", 1000 * number)
+    place.all(size=2)
+    put(place.output + next(name for name in names(place.output) if name.startswith("part-")), "mended by hand\n")
+    for more in [(), ("--row-numbers",)]:
+        refused = [place.child(index, size=2, more=more) for index in range(2)]
+        assert [one.code for one in refused] == [2, 2]
+        assert all("was changed since mlship wrote it" in one.stderr for one in refused)
+    place.all(size=2, more=("--overwrite",))
+    assert published(place.output) == place.alone()
+
+
+@pytest.mark.parametrize("before", ["shards", "no shards"])
+def test_parts_of_an_older_run_are_gone(place: Place, before: str) -> None:
+    """Where a later run has fewer inputs, nothing of the older ones is left, of shards or not."""
+    if before == "shards":
+        place.all()
+    else:
+        assert place.batch(place.given, "-o", place.output, *KEEP).code == 0
+    place.remove(f"{place.given}4.csv")
+    place.all(parent="job-2")
+    expected = place.alone()
+    assert published(place.output) == expected
+    assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected)
 
 
 def test_foreign_files_are_refused_before_anything_is_written(place: Place) -> None:
@@ -253,6 +296,7 @@ def test_foreign_files_are_refused_before_anything_is_written(place: Place) -> N
     refused = place.child(0)
     assert (refused.code, "'data.csv', which mlship did not write" in refused.stderr) == (2, True)
     assert names(place.output) == ["data.csv"]
+    assert place.stored or not Path(place.output).with_name(".out.mlship").exists()
     place.all(more=("--overwrite",))
     assert published(place.output) == place.alone()
     assert content(f"{place.output}data.csv") == b"precious"
@@ -299,24 +343,45 @@ def test_a_run_that_came_in_between_is_not_replaced(
     assert "_manifest.json" not in names(place.output)
 
 
-@pytest.mark.parametrize("shard_first", [True, False])
-def test_shards_and_a_run_without_are_kept_apart(
-    place: Place, monkeypatch: pytest.MonkeyPatch, shard_first: bool
-) -> None:
-    """While a shard is at work a run without shards is refused with exit code 7, and the other way round."""
+@pytest.mark.parametrize("kinds", [("shard", "alone"), ("alone", "shard"), ("shard", "other shard")], ids=" ".join)
+def test_runs_are_kept_apart(place: Place, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, str]) -> None:
+    """While a shard is at work a run without shards, or of other options, is refused with exit code 7; and so on."""
     owner: Any = ObjectOutput if place.stored else FolderOutput
-    real, refused = owner.begin, []
+    real: Any = owner.begin
+    refused: list[Outcome] = []
+    ways = {
+        "shard": lambda: place.child(0),
+        "other shard": lambda: place.child(1, more=("--row-numbers",)),
+        "alone": lambda: place.batch(place.given, "-o", place.output, *KEEP),
+    }
 
     def begin(self: Any, head: bytes) -> None:
-        refused.append(run(not shard_first))
+        refused.append(ways[kinds[1]]())
         real(self, head)
 
-    def run(shard: bool) -> Outcome:
-        return place.child(0) if shard else place.batch(place.given, "-o", place.output, *KEEP)
-
     monkeypatch.setattr(owner, "begin", begin)
-    assert run(shard_first).code == 0
+    assert ways[kinds[0]]().code == 0
     assert [(one.code, "Another run" in one.stderr) for one in refused] == [(7, True)]
+
+
+def test_a_shard_beside_a_run_that_goes_on(folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without shards that goes on from its journal leaves the listing, but shards are refused all the same."""
+    place = Place(f"{folder}/in/", f"{folder}/out/", batch, monkeypatch.setenv)
+    for number in range(2):
+        put(f"{place.given}{number}.csv", rows(1000 * number, 40))
+    alone, enough = (place.given, "-o", place.output, *KEEP), ("--max-rejects", "50%")
+    assert batch(*alone, "--max-rejects", "2").code == 3
+    assert place.child(1, 2, more=enough).code == 0
+    real: Any = FolderOutput.publish
+    refused: list[Outcome] = []
+
+    def publish(self: Any, *arguments: Any) -> Any:
+        refused.append(place.child(0, 2, more=enough))
+        return real(self, *arguments)
+
+    monkeypatch.setattr(FolderOutput, "publish", publish)
+    assert batch(*alone, *enough).code == 0
+    assert [one.code for one in refused] == [7], refused
 
 
 def test_standard_input_is_no_input_of_shards(batch: Batch) -> None:
