@@ -1,4 +1,4 @@
 """Where a model goes: bundles of files for containers and clouds, and the adapters that run in them."""
 
-TARGET_NAMES = ("docker",)
+TARGET_NAMES = ("docker", "aws-batch")
 """The targets of `mlship export --target`; what they are stands in `registry`, which loads much."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlship.targets import docker
+from mlship.targets import aws_batch, docker
 from mlship.targets.contract import Target
 
-TARGETS: dict[str, Target] = {target.name: target for target in (docker.TARGET,)}
+TARGETS: dict[str, Target] = {target.name: target for target in (docker.TARGET, aws_batch.TARGET)}

@@ -17,6 +17,7 @@ from mlship.batch.outputs.folder import FolderOutput
 from mlship.batch.outputs.manifest import Manifest
 from mlship.batch.outputs.objects import ObjectOutput
 from mlship.batch.outputs.shared import SharedObjects
+from mlship.errors import OutputFailed
 from mlship.tables.registry import known_kind
 from tests.batch.conftest import Batch, Outcome
 from tests.batch.models import town_model
@@ -245,6 +246,32 @@ def test_restart_does_each_share_anew(place: Place, monkeypatch: pytest.MonkeyPa
         assert "was scored before" not in place.child(index, more=("--restart",)).stderr
         assert published(place.output) == expected
         assert not place.stored or set(names(place.output)) != before
+    assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected or ())
+
+
+def test_a_share_done_anew_but_not_joined(bucket: str, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What readers see stays until it is joined, also while the next attempt is at work."""
+    place = Place(f"{bucket}/in/", f"{bucket}/out/", batch, monkeypatch.setenv)
+    for number in range(2):
+        place.add(f"{number}.csv", 1000 * number)
+    place.all(size=2)
+    expected = published(place.output)
+    real = SharedObjects._join
+    tries: list[int] = []
+
+    def join(self: SharedObjects) -> Manifest | None:
+        assert published(place.output) == expected
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise OutputFailed("The network is gone.")
+        return real(self)
+
+    monkeypatch.setattr(SharedObjects, "_join", join)
+    assert place.child(0, size=2, more=("--restart",)).code == 6
+    for more in [("--restart",), ()]:
+        assert place.child(0, size=2, more=more).code == 0
+        assert published(place.output) == expected
+    assert len(tries) == 2
     assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected or ())
 
 
