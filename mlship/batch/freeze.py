@@ -95,7 +95,10 @@ def frozen(asked: Asked, find: Callable[[], Sequence[Input]], say: Callable[[str
     inputs = [_input(one) for one in listing.inputs]
     for at in {0, *own}:
         inputs[at] = replace(inputs[at], state=_state_now(inputs[at]) or inputs[at].state)
-    return replace(job, inputs=tuple(inputs), shard=shard)
+    rejects = job.rejects  # the same for all shards, as is the rest of their command
+    if rejects is not None:
+        rejects = rejects.with_name(f"{rejects.stem}.shard-{shard.name}{rejects.suffix}")
+    return replace(job, inputs=tuple(inputs), shard=shard, rejects=rejects)
 
 
 def shared_out(inputs: Sequence[Input], shards: int) -> list[int | None]:

@@ -411,6 +411,17 @@ def test_a_shard_beside_a_run_that_goes_on(folder: Path, batch: Batch, monkeypat
     assert [one.code for one in refused] == [7], refused
 
 
+def test_each_shard_has_a_rejects_file_of_its_own(folder: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One name is given to all, and no shard's file replaces another's."""
+    place = Place(f"{folder}/in/", f"{folder}/out/", batch, monkeypatch.setenv)
+    for number in range(2):
+        put(f"{place.given}{number}.csv", rows(100 * number, 40))
+    place.all(size=2, more=("--max-rejects", "50%", "--rejects", "bad.ndjson"))
+    found = {path.name: path.read_text() for path in folder.glob("bad*")}
+    assert sorted(found) == ["bad.shard-0-of-2.ndjson", "bad.shard-1-of-2.ndjson"]
+    assert "".join(found.values()).count('"record"') == sum(row % 17 == 5 for row in (*range(40), *range(100, 140)))
+
+
 def test_standard_input_is_no_input_of_shards(batch: Batch) -> None:
     """A pipe is read once, by one run."""
     outcome = batch("-", "-o", "out/", "--shard", "0/2")
