@@ -23,6 +23,8 @@ from tests.batch.conftest import Batch, Outcome
 from tests.batch.models import town_model
 from tests.batch.shards.array import content, names, published, put, rows
 
+ON_DISK = pytest.mark.parametrize("place", [pytest.param("store", marks=pytest.mark.whole), "disk"], indirect=True)
+"""For what is decided in the same way wherever the output is: a store is slower."""
 KEEP = ("--keep", "none", "--chunk-size", "300")
 
 
@@ -136,6 +138,7 @@ def test_a_submission_takes_up_what_another_left(place: Place) -> None:
     assert published(place.output) == expected
 
 
+@ON_DISK
 def test_what_changed_since_the_listing(place: Place) -> None:
     """Where shards are done, another's input that changed is an error; a new submission starts over with it."""
     assert place.child(1).code == 0
@@ -161,6 +164,7 @@ def test_what_changed_since_the_listing(place: Place) -> None:
     )
 
 
+@ON_DISK
 def test_a_listing_that_nobody_went_by_is_taken_anew(place: Place) -> None:
     """A file that is mended before any shard is done needs no word."""
     put(f"{place.given}0.csv", "age,income\n1,2\n")
@@ -195,6 +199,7 @@ def test_other_runs_are_never_mixed(place: Place, folder: Path, parent: str | No
     assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected)
 
 
+@ON_DISK
 @pytest.mark.parametrize("size", [pytest.param(4, marks=pytest.mark.whole), 7])
 def test_fewer_inputs_than_shards(place: Place, size: int) -> None:
     """Shards without an input say so and end well, before and after the others; inputs without rows are fine."""
@@ -209,6 +214,7 @@ def test_fewer_inputs_than_shards(place: Place, size: int) -> None:
     assert b"".join(part.partition(b"\n")[2] for part in published(place.output) or []) == expected
 
 
+@ON_DISK
 def test_one_input_is_shared_by_chunks(place: Place) -> None:
     """Each child scores every third chunk; children without one have an empty share; the rows are in order."""
     place.add("0.csv", 0, 120)
