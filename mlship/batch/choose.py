@@ -14,6 +14,7 @@ from mlship.batch.outputs.contract import Output
 from mlship.batch.outputs.file import FileOutput, FileTarget
 from mlship.batch.outputs.folder import FolderOutput, FolderTarget
 from mlship.batch.outputs.objects import ObjectOutput
+from mlship.batch.outputs.shared import SharedObjects
 from mlship.batch.outputs.stream import StreamOutput
 from mlship.errors import OutputFailed, UsageError
 from mlship.tables.contract import Encoder
@@ -133,7 +134,7 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
     if name == STDOUT:
         return StreamOutput(sys.stdout.buffer, job.rejects)
     if objects.is_uri(name):
-        return ObjectOutput(name, kind.suffix)
+        return ObjectOutput(name, kind.suffix) if job.shard is None else SharedObjects(name, kind.suffix, job.shard)
     path = Path(name)
     _check_folder(path)
     if name.endswith("/"):
@@ -163,10 +164,6 @@ def _check_shared(job: BatchJob, name: str) -> None:
         )
     if not objects.is_uri(name):
         return
-    if job.shard is not None:
-        raise UsageError(
-            f"Shards cannot share '{name}'.", hint=f"Give each a folder of its own: -o {name}{job.shard.index}/"
-        )
     if job.rejects is not None:
         raise UsageError(
             f"Rejected rows of '{name}' are told in that folder, not in '{job.rejects}'.", hint="Leave --rejects away."
@@ -220,7 +217,7 @@ def _itself(what: str, target: Path, read: str, option: str) -> UsageError:
 
 
 def _rejects_of(job: BatchJob, folder: Path) -> Path:
-    share = "" if job.shard is None else f".shard-{job.shard.index}-of-{job.shard.of}"
+    share = "" if job.shard is None else f".shard-{job.shard.name}"
     return folder.with_name(f"{folder.name}{share}.rejects.ndjson")
 
 

@@ -29,9 +29,10 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
     }
     if REFUSED in totals:
         found[REFUSED] = totals[REFUSED]["rows"]
+    job = scorer.plan.job
     inputs = [
         {"path": given.name, "size": given.state.get("size"), "rows": tally.of_input[place]}
-        for place, given in enumerate(scorer.plan.job.inputs)
+        for place, given in ((place, job.inputs[place]) for place in job.places)
     ]
     stages = {
         stage: {"cpu_seconds": round(spent, 4), "rows_per_second": round(tally.read / max(spent, 1e-9))}

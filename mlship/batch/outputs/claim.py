@@ -90,6 +90,17 @@ class Claim:
         if self._lost or _now() - self._renewed > self._lease / 2:
             self.renew()
 
+    def check_free(self) -> None:
+        """Make sure that nobody holds the claim, without taking it.
+
+        Raises:
+            OutputLocked: Another run holds it.
+            OutputFailed: The store refused, or could not be reached.
+        """
+        there = get_if_there(self._place)
+        if there is not None and not self._may_take(_read(there[0]), there[1]):
+            raise self._others()
+
     def renew(self) -> None:
         """Put the claim anew, so that it lasts for a whole lease from now on.
 
@@ -140,7 +151,10 @@ class Claim:
                 continue
             self._renewed = started
             return
-        raise OutputLocked(
+        raise self._others()
+
+    def _others(self) -> OutputLocked:
+        return OutputLocked(
             f"Another run of mlship is writing '{self._what}'.",
             hint=f"Wait for it to end, or write elsewhere with -o. After a kill it is free in about {self._lease:g} s.",
         )
