@@ -94,6 +94,14 @@ def test_answers_are_those_of_batch(server: Running, scored: str) -> None:
     assert server.run(["cat", "/data/out.csv"]).stdout == scored
 
 
+def test_nothing_is_told_to_others(server: Running) -> None:
+    """The runtime keeps no identifier of the machine, as it does below the home folder when it sends events."""
+    done = server.run(["find", "/tmp", "-ipath", "*microsoft*"])  # noqa: S108  HOME of the image
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize("user", [USER, 0], ids=["its user", "root"])
 def test_nothing_is_written_but_below_tmp(box: Box, user: int) -> None:
     """The root is read-only, even for root, and the process of the image is nobody and has no capability."""

@@ -122,7 +122,7 @@ class Array:
         Args:
             chance: Draws who is killed, when and how.
             meanwhile: Called whenever a child ended.
-            kills: How many children are killed or stopped.
+            kills: How many children are killed or stopped; the first of them is killed at a step that it surely takes.
         """
         waiting = deque((index, 1) for index in range(self.size))
         running: list[tuple[int, int, Any]] = []
@@ -145,7 +145,10 @@ class Array:
             while waiting and len(running) < 2:
                 index, attempt = waiting.popleft()
                 disturbed: tuple[Any, ...] = (0, "before", 0)
-                if kills and chance.random() < 0.8:
+                if kills and not self.seen and not running:
+                    kills -= 1
+                    disturbed = (chance.randint(2, 5), chance.choice(["before", "after"]), int(signal.SIGKILL))
+                elif kills and chance.random() < 0.8:
                     kills -= 1
                     signum = chance.choice([signal.SIGKILL, signal.SIGTERM])
                     disturbed = (chance.randint(1, 5 * self.size), chance.choice(["before", "after"]), int(signum))
