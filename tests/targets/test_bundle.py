@@ -19,7 +19,7 @@ from mlship.targets.registry import TARGETS
 from mlship.targets.wheel import wheel, wheel_name
 from tests.serve.server import run_code
 
-COMMON = {"README.md", "mlship.lock", "mlship-bundle.json", "model.onnx", wheel_name()}
+COMMON = {"README.md", "mlship-bundle.json", "model.onnx", wheel_name()}
 HOSTILE = (
     (
         "x\"; $(touch /tmp/owned) `id` {{ 7 * 7 }} <<slug>> ${HOME} %n '\\"
@@ -65,11 +65,11 @@ def test_json_tells_what_was_written(
     assert told["outputs"] == ["out"]
     assert told["bundle"].keys() == {"name", "folder", "files", "notes"}
     assert set(told["bundle"]["files"]) == found
-    assert found >= COMMON
+    assert found >= {*COMMON, TARGETS[target].lock_name}
     assert told["model"]["name"] == "penguins"
     assert (quick / "out" / "model.onnx").read_bytes() == artifact.read_bytes()
     assert (quick / "out" / wheel_name()).read_bytes() == wheel()
-    assert hashlib.sha256(wheel()).hexdigest() in (quick / "out" / "mlship.lock").read_text()
+    assert hashlib.sha256(wheel()).hexdigest() in (quick / "out" / TARGETS[target].lock_name).read_text()
     assert not list(quick.glob(".*"))
 
 

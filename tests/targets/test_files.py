@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ ENDS_IN = DRAIN_SECONDS + GRACEFUL_SECONDS
 OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version().rpartition(".")[0]
 UNKNOWN = {"Kustomization", "Component", "PodMonitor", "PrometheusRule"}
 """Kinds that are not Kubernetes' own."""
+
+TOOLS = Path(sys.executable).parent
 
 
 def documents(folder: Path) -> list[dict[str, Any]]:
@@ -51,9 +54,9 @@ def test_dockerfiles_and_scripts_are_clean(bundle: Bundle, target: str) -> None:
     """Nothing is found by hadolint in a Dockerfile or by shellcheck in a script, and the shell can read it."""
     folder = bundle(target)
     for file in folder.rglob("Dockerfile"):
-        passed(["hadolint", "--no-color", file])
+        passed([TOOLS / "hadolint", "--no-color", file])
     scripts = [*folder.rglob("*.sh")]
-    passed(["shellcheck", *scripts])
+    passed([TOOLS / "shellcheck", *scripts])
     for file in scripts:
         passed(["sh", "-n", file])
         assert file.stat().st_mode & 0o100
@@ -71,7 +74,7 @@ def test_the_linters_find_something(tmp_path: Path, tool: str, name: str, text: 
     (tmp_path / name).write_text(text)
 
     with pytest.raises(AssertionError):
-        passed([tool, tmp_path / name])
+        passed([TOOLS / tool, tmp_path / name])
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
