@@ -42,14 +42,14 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
 
 
 def too_many(
-    job: BatchJob, tally: Tally, first: tuple[str, int, CellError] | None, rejects_file: str | None
+    job: BatchJob, tally: Tally, first: tuple[str, int | None, CellError] | None, rejects_file: str | None
 ) -> InputRefused:
     """Return the error for more rejected rows than are allowed.
 
     Args:
         job: What was asked for.
         tally: Rows counted.
-        first: Input, row from 1 and reason of the first one, where this process saw it.
+        first: Input, row from 1 (None where rows have no number) and reason of the first one, where it is known.
         rejects_file: Where they are listed.
     """
     limit = job.limit
@@ -58,7 +58,8 @@ def too_many(
         name, row, error = first
         column = "" if error.column is None else f", column '{error.column}'"
         kind = f" ({error.kind} found)" if error.kind else ""
-        told = f" First: '{name}', row {row}{column}: {error.code}, {MEANINGS[error.code]}{kind}."
+        numbered = "" if row is None else f", row {row}"
+        told = f" First: '{name}'{numbered}{column}: {error.code}, {MEANINGS[error.code]}{kind}."
     written = "What came before is written" if job.output == "-" else "No output was written"
     listed = f"; '{rejects_file}' lists them all" if rejects_file else ""
     return InputRefused(

@@ -15,6 +15,7 @@ from mlship.batch.inputs import find_inputs
 from mlship.batch.job import BatchJob, BatchReport, describe_model
 from mlship.batch.stop import Stop, stop_on_signals
 from mlship.batch.window import WINDOW_CLOSED
+from mlship.cli.batch_engine import spark_engine
 from mlship.cli.batch_given import Given, check, job_of
 from mlship.cli.batch_told import has_begun, of_failed, summary, summed
 from mlship.errors import (
@@ -90,8 +91,9 @@ class _Go:
             checks: tuple[Any, ...] = (self.stop,)
             if stop_at is not None:
                 checks += (stop_at.window(due or datetime.now(UTC)),)
+            run = self._on_spark if self.given.engine == "spark" else self._runs
             try:
-                reports = self._runs(session, model, checks)
+                reports = run(session, model, checks)
             except MlshipError as error:
                 error.facts = {**BatchReport(model=describe_model(session)).to_json(), **error.facts}
                 self._report_of(error)
@@ -155,6 +157,16 @@ class _Go:
         jobs = [replace(whole, inputs=(one,)) for one in whole.inputs]
         check_apart(jobs)
         return jobs
+
+    def _on_spark(self, session: Session, model: Path, checks: tuple[Any, ...]) -> list[BatchReport]:
+        with spark_engine(self.given, self.console, checks) as spark:
+            inputs = spark.find(self.given.input, self.given.format)
+            if self.job.report is not None:
+                check_report_apart(self.job.report, inputs)
+            job = replace(self.job, inputs=tuple(inputs))
+            report = spark.run(job, model, session)
+        self.console.say(summary(job, report))
+        return [report]
 
     def _run(self, job: BatchJob, session: Session, model: Path, checks: tuple[Any, ...]) -> BatchReport:
         from mlship.batch.prepare import prepare

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
-    "flask", "gunicorn", "joblib", "numpy", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "sklearn",
+    "flask", "gunicorn", "joblib", "numpy", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "pyspark", "sklearn",
 }  # fmt: skip
 MAX_HELP_CPU_SECONDS = 0.3
 

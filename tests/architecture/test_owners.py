@@ -32,6 +32,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "polars": ("tables",),
     "prometheus_client": ("monitor",),
     "pyarrow": ("tables",),
+    "pyspark": ("batch/engines",),
     "rich": ("cli/console.py",),
     "sklearn": ("export",),
     "typer": ("cli",),
