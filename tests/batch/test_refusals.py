@@ -121,7 +121,6 @@ def test_inputs_that_are_no_tables(batch: Batch, folder: Path, name: str, said: 
         pytest.param(["-o", "town.onnx", "--format", "csv", "--overwrite"], "is the model", id="output is model"),
         pytest.param(["-o", "x", "--format", "csv"], "is a folder", id="output is a folder"),
         pytest.param(["-o", "/dev/null", "--format", "csv", "--overwrite"], "no regular file", id="device"),
-        pytest.param(["--engine", "spark"], "No such option", id="an option of later"),
         pytest.param(["-"], "'-' is standard input, and stands alone", id="standard input among others"),
     ],
 )
