@@ -3,14 +3,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 SKLEARNS ?= 1.4 1.5 1.6 1.7 1.8 1.9
+SPARKS ?= 3.5 4
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all faults soak bench-batch bench-serve matrix lint samples locks check clean
+.PHONY: help run test test-all faults soak bench-batch bench-serve bench-spark matrix spark-matrix lint samples locks check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the first scored rows
 	@rm -rf .run && mkdir .run
@@ -39,6 +40,9 @@ bench-batch: $(VENV)/.group-test ## Measure batch against pandas, Polars and onn
 bench-serve: $(VENV)/.group-test ## Measure serve against FastAPI, KServe and MLServer; ARGS="--only one --pairs 5 --seconds 4" choose
 	$(BIN)/python -m tests.benchmarks.bench_serve $(ARGS)
 
+bench-spark: $(VENV)/.group-test ## Measure batch on Spark against the local engine and plain Spark; ARGS="--only lr --rounds 5" choose
+	$(BIN)/python -m tests.benchmarks.bench_spark $(ARGS)
+
 matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of scikit-learn
 	@for version in $(SKLEARNS); do \
 		echo "=== scikit-learn $$version"; \
@@ -46,6 +50,15 @@ matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of s
 		.matrix/$$version/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 		.matrix/$$version/bin/python -m pip install --quiet --editable . --group pytest "scikit-learn==$$version.*" && \
 		.matrix/$$version/bin/python -m pytest -m lowest -W default -q --ignore tests/export/converters --ignore tests/targets || exit 1; \
+	done
+
+spark-matrix: $(BIN)/python ## Run the tests of Spark beside each of its versions; ARGS=--whole runs their campaigns
+	@for version in $(SPARKS); do \
+		echo "=== Spark $$version"; \
+		$(PYTHON) -m venv .matrix/spark-$$version && \
+		.matrix/spark-$$version/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+		.matrix/spark-$$version/bin/python -m pip install --quiet --editable . --group pytest "pyspark==$$version.*" && \
+		.matrix/spark-$$version/bin/python -m pytest tests/spark -W default -q $(ARGS) || exit 1; \
 	done
 
 lint: $(VENV)/.group-lint ## Check style, formatting, types and layers
