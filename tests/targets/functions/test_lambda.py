@@ -189,6 +189,9 @@ def test_bad_rows_are_answered_not_raised(function: Emulated | Own, event: Any, 
         pytest.param({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}, id="SNS"),
         pytest.param({"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}, id="DynamoDB"),
         pytest.param({"detail-type": "Order", "source": "shop", "detail": {"a": 1}}, id="EventBridge"),
+        pytest.param({"eventSource": "aws:mq", "eventSourceArn": "arn", "messages": [{"data": ""}]}, id="Amazon MQ"),
+        pytest.param({"eventSource": "aws:docdb", "events": [{"event": {}}]}, id="DocumentDB"),
+        pytest.param([{"messageId": "m", "body": "{}", "eventSource": "aws:sqs"}], id="SQS by a pipe"),
     ],
 )
 def test_events_that_are_not_taken_are_raised(function: Emulated | Own, event: Any) -> None:
