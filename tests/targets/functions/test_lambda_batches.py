@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 from mlship.errors import ModelRefused, UsageError
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
+from mlship.targets.aws_lambda import adapter
 from mlship.targets.aws_lambda.adapter import make_handler
 from tests.batch.models import town_model
 from tests.targets.functions import lambda_events as events
@@ -124,6 +125,17 @@ def test_every_place_gets_every_result(aws: str, set_places: Any, scored: Scored
         assert same(result["outputs"], scored.outputs[number])
         assert (result["source"], result["record"]) == ("aws:sqs", scored.records[number])
         assert result["model"]["name"] == "model"
+
+
+def test_direct_answers_that_are_not_passed_on_are_told(scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the runtime makes of an answer counts, spaces included: past the limit the answer says so."""
+    handler = make_handler(scored.model)
+    answer = handler(scored.records, None)
+    size = len(json.dumps(answer))
+    monkeypatch.setattr(adapter, "_MOST_BYTES", size)
+    assert handler(scored.records, None) == answer
+    monkeypatch.setattr(adapter, "_MOST_BYTES", size - 1)
+    assert handler(scored.records, None)["error"]["code"] == "answer_too_large"
 
 
 def failures(answer: dict[str, Any]) -> list[Any]:
