@@ -268,6 +268,20 @@ def test_deploy_script(google: Path, tmp_path: Path, arguments: list[str], expec
     assert f"--set-env-vars={variables}" in given
 
 
+def test_scripts_touch_nothing_where_they_are_called_from(aws_zip: Any, google: Path, tmp_path: Path) -> None:
+    """Called from another folder, scripts work on their bundle: no other `build/` is removed."""
+    elsewhere, bundle = tmp_path / "elsewhere", tmp_path / "bundle"
+    (elsewhere / "build").mkdir(parents=True)
+    shutil.copytree(aws_zip[0], bundle)
+    (bundle / "mlship.lock").write_text("no such thing\n")
+    script(tmp_path, "gcloud", GCLOUD)
+    (google / "gcloud.txt").unlink(missing_ok=True)
+    assert run([str(bundle / "build.sh")], elsewhere, tmp_path).returncode != 0
+    assert run([str(google / "deploy.sh"), "http"], elsewhere, tmp_path).returncode == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["build"]
+    assert (google / "gcloud.txt").exists()
+
+
 @pytest.mark.parametrize("arguments", [[], ["http", "more"], ["topic", "in"], ["bucket"]])
 def test_deploy_script_says_how_it_is_used(google: Path, tmp_path: Path, arguments: list[str]) -> None:
     """Wrong use is told, and nothing is deployed."""

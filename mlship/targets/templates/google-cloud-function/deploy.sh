@@ -30,5 +30,6 @@ esac
 if [ -n "${SERVICE_ACCOUNT:-}" ]; then
     set -- "$@" "--service-account=$SERVICE_ACCOUNT"
 fi
+cd "$(dirname "$0")"
 exec gcloud functions deploy "$name" --gen2 --runtime=python<<runtime>> --region="${REGION:-europe-west1}" --source=. \
     --memory=<<memory>>Mi --cpu=1 "--set-env-vars=$variables" "$@"
