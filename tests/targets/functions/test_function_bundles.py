@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
+from tests.targets.dockerfile import stages
 from tests.targets.functions.conftest import Scored, same
 from tests.targets.functions.framework import JSON, Framework
 from tests.targets.functions.runtime import Own
@@ -95,6 +96,21 @@ def test_the_layout_is_chosen_by_size_and_told(aws_zip: Any, aws_image: Any) -> 
     assert (other / "Dockerfile").exists()
     assert not (other / "build.sh").exists()
     assert told_other["bundle"]["notes"][0].startswith("The function is a container image")
+
+
+def test_the_image_is_built_by_what_knows_its_mounts(aws_image: Any) -> None:
+    """SAM builds without BuildKit unless told, and refuses `RUN --mount` then; files can be read by all."""
+    text = (aws_image[0] / "Dockerfile").read_text()
+    assert "RUN --mount" in text
+    assert "sam build --use-buildkit" in (aws_image[0] / "README.md").read_text()
+    assert ("--chmod=0444", "handler.py", "model.onnx", "./") in stages(text)[-1].copies
+
+
+def test_a_wheelhouse_can_be_filled(aws_zip: Any, aws_image: Any) -> None:
+    """Both layouts have the script that fills what an installation without a network takes."""
+    for folder in (aws_zip[0], aws_image[0]):
+        assert "wheelhouse.sh` on a machine" in (folder / "README.md").read_text().replace("\n", " ")
+        assert os.access(folder / "wheelhouse.sh", os.X_OK)
 
 
 @pytest.mark.parametrize("layout", ["aws_zip", "aws_image"])
