@@ -222,7 +222,19 @@ def test_a_folder_of_others_is_refused(quick: Path, artifact: Path, capsys: pyte
         pytest.param(["--target", "docker", "-o", "file"], "is a file", id="a file"),
         pytest.param(["--target", "docker", "-o", "."], "current folder", id="the current folder"),
         pytest.param(["--target", "dokcer", "-o", "out"], "docker|", id="no such target"),
-        pytest.param(["--target", "docker", "-o", "out", "--name", "other"], "--name", id="an option for models"),
+        *(
+            pytest.param(["--target", "docker", "-o", "out", *option.split()], option.split()[0], id=option.split()[0])
+            for option in (
+                "--name other",
+                "--precision float32",
+                "--tolerance 1e-3",
+                "--time-limit 9",
+                "--memory-limit 1GiB",
+                "--trust a.B",
+                "--python-path .",
+                "--allow-version-mismatch",
+            )
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_at_once(
