@@ -39,11 +39,12 @@ def bundle(console: Console, job: ExportJob, target: str, show: Show) -> None:
 
 
 def _check_untouched(job: ExportJob) -> None:
-    """Refuse options that would change an artifact that is made already.
+    """Refuse options of an export, which does nothing for an artifact that is made already.
 
     Raises:
         UsageError: One was given.
     """
+    usual = type(job)(job.model)
     given = {
         "--name": job.name,
         "--model-version": job.version,
@@ -52,11 +53,18 @@ def _check_untouched(job: ExportJob) -> None:
         "--columns": job.columns,
         "--null": job.null,
         "--report": job.report,
+        "--precision": job.precision != usual.precision,
+        "--tolerance": job.tolerance != usual.tolerance,
+        "--time-limit": job.limits.seconds != usual.limits.seconds,
+        "--memory-limit": job.limits.bytes,
+        "--trust": job.loading.trust,
+        "--python-path": job.loading.python_path,
+        "--allow-version-mismatch": job.loading.allow_version_mismatch,
     }
     for option, value in given.items():
         if value:
             raise UsageError(
-                f"'{job.model}' is an artifact already, which {option} cannot change.",
+                f"'{job.model}' is an artifact already, for which {option} does nothing.",
                 hint=f"Leave {option} away, or export the model that it was made of.",
             )
 

@@ -11,7 +11,7 @@ from mlship.errors import OutputFailed, UsageError
 from mlship.model.artifact import read_file
 from mlship.model.session import SessionSpec, open_session
 from mlship.targets.contract import Layout, ModelFacts, Target
-from mlship.targets.folder import MARK, check_folder, mark, put
+from mlship.targets.folder import MARK, check_folder, check_names, mark, put
 from mlship.targets.lock import lock
 from mlship.targets.measure import measured
 from mlship.targets.registry import TARGETS
@@ -79,7 +79,7 @@ def write_bundle(job: BundleJob) -> BundleReport:
     """Write a bundle, whole or not at all.
 
     Raises:
-        UsageError: See `check_bundle`; or there is no such model.
+        UsageError: See `check_bundle` and `check_names`; or there is no such model.
         ModelRefused: The model does not open, or answers its golden rows differently.
         OutputFailed: The system refused to write.
     """
@@ -89,6 +89,8 @@ def write_bundle(job: BundleJob) -> BundleReport:
     target = TARGETS[job.target]
     layout = target.layout(facts)
     files = {**_common(target, data), **_files(facts, layout)}
+    if not job.overwrite:
+        check_names(folder, files)
     told = {"format": 1, "target": target.name, "mlship": __version__, "model": facts.to_json()}
     files[MARK] = mark(told, files)
     try:

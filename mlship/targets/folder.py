@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlship.errors import UsageError
 from mlship.files import current_umask, sync_directory
@@ -51,6 +52,22 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
             hint="Name a new folder with -o, or replace the file with --overwrite.",
             code="output_exists",
         )
+
+
+def check_names(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Refuse files whose names somebody else has taken in a folder of ours.
+
+    Raises:
+        UsageError: One is there that mlship did not write.
+    """
+    ours = _ours(folder)
+    for name in files:
+        if name != MARK and name not in ours and os.path.lexists(folder / name):
+            raise UsageError(
+                f"'{folder / name}' is there, and mlship did not write it.",
+                hint="Name a new folder with -o, or replace the file with --overwrite.",
+                code="output_exists",
+            )
 
 
 def put(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -108,16 +125,25 @@ def _is_other(path: Path, digest: str) -> bool:
 
 def _take_along(folder: Path, made: Path, ours: set[str]) -> None:
     """Have what others put into the old folder in the new one too, such as tokens or a wheelhouse."""
+    gone = {parent for name in ours for parent in PurePosixPath(name).parents}  # unless there is something else in them
+    modes: list[tuple[Path, int]] = []
     for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if name.as_posix() in ours or (path.is_dir() and not path.is_symlink()):
-            continue
+        name = PurePosixPath(path.relative_to(folder).as_posix())
         to = made / name
+        if path.is_dir() and not path.is_symlink():
+            if name not in gone:
+                to.mkdir(parents=True, exist_ok=True)
+                modes.append((to, stat.S_IMODE(path.stat().st_mode)))
+            continue
+        if name.as_posix() in ours:
+            continue
         to.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(path, to, follow_symlinks=False)
         except OSError:  # a file system without links
             shutil.copy2(path, to, follow_symlinks=False)
+    for to, mode in reversed(modes):  # a folder of secrets stays shut
+        to.chmod(mode)
 
 
 def _give_name(made: Path, folder: Path) -> None:
@@ -127,7 +153,7 @@ def _give_name(made: Path, folder: Path) -> None:
         os.rename(folder, aside)  # noqa: PTH104  its errors name both
     try:
         os.rename(made, folder)  # noqa: PTH104
-    except OSError:
+    except BaseException:  # Ctrl-C too: what was there must not stay aside
         with contextlib.suppress(FileNotFoundError):
             os.rename(aside, folder)  # noqa: PTH104
         raise

@@ -30,7 +30,7 @@ _FILE_BYTES = 32 << 20
 _THREADS = 2
 """Of a worker that has a CPU to itself: one scores, and one more reads and writes."""
 _ROUNDS = 3  # what the allocator keeps hardly grows after that
-_SECONDS = 600
+_SECONDS, _SECONDS_OF_BATCH = 600.0, 540.0  # the second of a process of the first's, which has to end it
 
 
 def measured(model: Path) -> Memory:
@@ -48,13 +48,18 @@ def measured(model: Path) -> Memory:
 
 
 def _told(model: Path, use: str) -> list[int]:
-    found: list[int] = json.loads(_run([sys.executable, "-m", __name__, use, str(model)], model))
+    found: list[int] = json.loads(_run([sys.executable, "-m", __name__, use, str(model)], model, _SECONDS))
     return found
 
 
-def _run(command: list[str], model: Path) -> str:
+def _run(command: list[str], model: Path, seconds: float) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("MLSHIP_")}  # options of others
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=env)  # noqa: S603
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, env=env)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise ModelRefused(
+            f"The memory that '{model}' needs could not be measured within {seconds:,.0f} seconds.", code="not_measured"
+        ) from None
     if done.returncode != 0:
         why = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
         raise ModelRefused(f"The memory that '{model}' needs could not be measured: {why[0]}.", code="not_measured")
@@ -90,7 +95,7 @@ def batch(model: Path) -> list[int]:
         file = Path(folder) / "rows.csv"
         file.write_text(_csv(record), encoding="utf-8")
         command = [sys.executable, "-m", "mlship", "batch", str(file), "--model", str(model), "--workers", str(WORKERS)]
-        _run(command, model)
+        _run(command, model, _SECONDS_OF_BATCH)
     return [_peak("RUSAGE_CHILDREN")]
 
 

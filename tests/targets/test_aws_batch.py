@@ -147,6 +147,8 @@ def test_submitted_for_what_is_there(bundle: Path, bucket: str, queue: str) -> N
         (("in/", "s3://b/out/"), {}, "The input is"),
         (('s3://b/"in/', "s3://b/out/"), {}, "quotation mark"),
         (("s3://b/in/", "s3://b/out/"), {"MOST": "many"}, "MOST is a number"),
+        (("s3://b/in/", "s3://b/out/"), {"MOST": "0"}, "MOST is a number"),
+        (("s3://b/in/", "s3://b/out/"), {"DEFINITION": 'a"b'}, "quotation mark"),
     ],
 )
 def test_what_submit_refuses(bundle: Path, arguments: tuple[str, ...], environment: dict[str, str], words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,9 @@ def test_what_others_put_there_stays(quick: Path, artifact: Path) -> None:
     (quick / "out" / "wheelhouse").mkdir()
     (quick / "out" / "wheelhouse" / "some.whl").write_text("wheel")
     (quick / "out" / "link").symlink_to("/nonexistent")
+    (quick / "out" / "shut" / "empty").mkdir(parents=True)
+    (quick / "out" / "shut" / "key").write_text("key")
+    (quick / "out" / "shut").chmod(0o700)
 
     assert export(artifact, "docker", "out") == 0
 
@@ -135,6 +139,9 @@ def test_what_others_put_there_stays(quick: Path, artifact: Path) -> None:
     assert secret.stat().st_mode & 0o777 == 0o600
     assert (quick / "out" / "wheelhouse" / "some.whl").read_text() == "wheel"
     assert (quick / "out" / "link").is_symlink()
+    assert (quick / "out" / "shut").stat().st_mode & 0o777 == 0o700
+    assert (quick / "out" / "shut" / "empty").is_dir()
+    assert (quick / "out" / "shut" / "key").read_text() == "key"
     assert not list(quick.glob(".*"))
 
 
@@ -152,6 +159,45 @@ def test_what_somebody_changed_is_not_overwritten(
     assert changed.read_text() == "mine"
     assert export(artifact, "docker", "out", "--overwrite") == 0
     assert changed.read_text() != "mine"
+
+
+def test_what_somebody_added_is_not_overwritten(
+    quick: Path, artifact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that mlship did not write is not replaced by one of the new bundle, until --overwrite is given."""
+    assert export(artifact, "docker", "out") == 0
+    added = quick / "out" / "kustomization.yaml"
+    added.write_text("mine")
+
+    assert export(artifact, "kubernetes", "out") == 2
+
+    assert "kustomization.yaml" in capsys.readouterr().err
+    assert added.read_text() == "mine"
+    assert (quick / "out" / "compose.yaml").is_file()
+    assert export(artifact, "kubernetes", "out", "--overwrite") == 0
+    assert added.read_text() != "mine"
+
+
+def test_what_is_interrupted_between_two_names_goes_back(
+    quick: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the older bundle is aside brings it back, with what others put there."""
+    assert export(artifact, "docker", "out") == 0
+    (quick / "out" / "mlship.env").write_text("MLSHIP_TOKEN=mine")
+    rename, calls = os.rename, []
+
+    def interrupted(old: Path, new: Path) -> None:
+        calls.append(new)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bundle.write_bundle(bundle.BundleJob(artifact, "docker", quick / "out"))
+
+    assert (quick / "out" / "mlship.env").read_text() == "MLSHIP_TOKEN=mine"
+    assert not list(quick.glob(".*"))
 
 
 def test_a_folder_of_others_is_refused(quick: Path, artifact: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,7 +222,19 @@ def test_a_folder_of_others_is_refused(quick: Path, artifact: Path, capsys: pyte
         pytest.param(["--target", "docker", "-o", "file"], "is a file", id="a file"),
         pytest.param(["--target", "docker", "-o", "."], "current folder", id="the current folder"),
         pytest.param(["--target", "dokcer", "-o", "out"], "docker|", id="no such target"),
-        pytest.param(["--target", "docker", "-o", "out", "--name", "other"], "--name", id="an option for models"),
+        *(
+            pytest.param(["--target", "docker", "-o", "out", *option.split()], option.split()[0], id=option.split()[0])
+            for option in (
+                "--name other",
+                "--precision float32",
+                "--tolerance 1e-3",
+                "--time-limit 9",
+                "--memory-limit 1GiB",
+                "--trust a.B",
+                "--python-path .",
+                "--allow-version-mismatch",
+            )
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_at_once(

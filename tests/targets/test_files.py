@@ -153,6 +153,13 @@ def test_nothing_in_the_cluster_has_privileges(bundle: Bundle) -> None:
             assert f"{pod['securityContext']['runAsUser']}:" in stages((folder / "Dockerfile").read_text())[-1].user
 
 
+def test_the_user_of_the_image_can_read_the_model(bundle: Bundle) -> None:
+    """COPY keeps the modes of files, which may be their owner's alone, unless it is told another one."""
+    last = stages((bundle("docker") / "Dockerfile").read_text())[-1]
+
+    assert ("--chmod=0444", "model.onnx", "/srv/model.onnx") in last.copies
+
+
 def test_who_ends_a_server_waits_long_enough(bundle: Bundle) -> None:
     """Every target leaves a server the time in which it turns clients away and answers what it has taken."""
     pod = one(bundle("kubernetes"), "Deployment")["spec"]["template"]["spec"]
@@ -183,7 +190,9 @@ def test_only_what_can_be_cured_is_tried_again(bundle: Bundle) -> None:
 
 def test_compose_file_is_one(bundle: Bundle) -> None:
     """A strict reader of the Compose specification takes the file, and refuses a wrong one."""
-    text = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", (bundle("docker") / "compose.yaml").read_text())  # as no variable is set
+    text = re.sub(
+        r"\$\{\w+:-([\w.]+)\}", r"\1", (bundle("docker") / "compose.yaml").read_text()
+    )  # as no variable is set
 
     assert PyCompose.from_yaml(text).service_names() == ["serve"]
     with pytest.raises(ValueError, match="restart"):

@@ -210,3 +210,8 @@ def test_every_module_that_serves_or_scores_is_there(box: Box) -> None:
     done = box.run(["python", "-c", code])
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_wheelhouse_holds_what_an_index_gives(image: Image) -> None:
+    """A library that is there for the platform is taken so, under whichever of the platform's names it goes."""
+    assert [path.name for path in image.wheelhouse.glob("protobuf-*") if "manylinux" in path.name]

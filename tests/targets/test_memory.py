@@ -10,10 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
+from mlship.errors import ModelRefused
 from mlship.model.session import SessionSpec, open_session
 from mlship.serve.example import example_record
+from mlship.targets import measure
+from mlship.targets.bundle import BundleJob, write_bundle
 from mlship.targets.contract import MIB, WORKERS
 from tests.serve.server import JSON, Server, command, environment, serving
 from tests.targets.conftest import INPUT, Bundle
@@ -54,6 +58,18 @@ def asking(server: Server, body: bytes) -> Iterator[list[int]]:
         stop.set()
         for client in clients:
             client.join()
+
+
+def test_a_model_that_is_too_slow_to_measure_is_told(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A measurement that does not end is a refusal that says so, and no bug, and leaves no bundle."""
+    monkeypatch.setattr(measure, "_SECONDS", 0.05)
+
+    with pytest.raises(ModelRefused, match="could not be measured within"):
+        write_bundle(BundleJob(artifact, "docker", tmp_path / "out"))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def limits(bundle: Bundle) -> dict[str, int]:

@@ -69,7 +69,8 @@ def _machine(folder: Path, bundle: Path, opt: Path) -> Machine:
 def machine(image: Image, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A machine on which the bundle was installed, with the libraries of the image, whose lock is the same."""
     folder, opt = tmp_path_factory.mktemp("machine"), tmp_path_factory.mktemp("opt") / "mlship"
-    venv = opt / "penguins" / f"venv-{file_digest(bundle('systemd') / 'mlship.lock')[:12]}"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    venv = opt / "penguins" / f"venv-{file_digest(bundle('systemd') / 'mlship.lock')[:12]}-{version}"
     for place in (opt, venv):  # links; scripts of the second begin with the interpreter of the first
         shutil.copytree(image.libraries, place, symlinks=True, copy_function=os.link)
     (venv / "complete").touch()

@@ -25,6 +25,11 @@ from mlship.targets.starting import started, told_whole
 
 Handler = Callable[[Any, Any], Any]
 _MOST_NAMED = 20
+_MOST_BYTES, _MOST_BYTES_TO_BALANCER = 6 << 20, 1 << 20
+"""Of what a function returns: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, and for a load
+balancer https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html. With more, the
+runtime ends the process, and the client is told nothing of use."""
+_TOO_LARGE = {"code": "answer_too_large", "message": "The answer is larger than AWS Lambda passes on. Send fewer rows."}
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +58,7 @@ class _Function:
         """Answer an event."""
         with told_whole():
             if is_http(event):
-                return self._http(_without_stage(event), context)
+                return _fitting(self._http(_without_stage(event), context), event)
             batch = batch_of(event)
             return self._direct(event) if batch is None else self._batch(batch)
 
@@ -66,7 +71,8 @@ class _Function:
         reply = self._embedded.predict(json.dumps(event).encode())  # NaN, which is no JSON, is refused there
         if reply.status >= 500:
             raise ModelRefused("The rows could not be scored; the log tells why.", code=reply.code)
-        return orjson.loads(reply.body)
+        answer = orjson.loads(reply.body)
+        return answer if _fits(answer, len(reply.body), _MOST_BYTES) else {"error": _TOO_LARGE}
 
     def _batch(self, batch: Batch) -> dict[str, Any]:
         places = self._places
@@ -89,6 +95,28 @@ def _http_of(embedded: Embedded) -> Handler:
         embedded.app, binary_support=True, non_binary_content_type_prefixes=prefixes
     )
     return handler
+
+
+def _fitting(answer: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """An answer by HTTP, or in place of one that Lambda does not pass on another that says so."""
+    most = _MOST_BYTES_TO_BALANCER if "elb" in event["requestContext"] else _MOST_BYTES
+    if _fits(answer, len(answer["body"]), most):
+        return answer
+    headers: dict[str, Any] = {"headers": {"content-type": "application/json"}}
+    if "multiValueHeaders" in answer:
+        headers = {"multiValueHeaders": {"content-type": ["application/json"]}}
+    return {"statusCode": 413, "body": json.dumps({"error": _TOO_LARGE}), "isBase64Encoded": False, **headers}
+
+
+def _fits(answer: Any, size: int, most: int) -> bool:
+    """Whether what the runtime makes of an answer is no larger: it puts in spaces, and escapes quotation marks.
+
+    Args:
+        answer: The answer.
+        size: Bytes or letters of it, of each of which it makes less than six.
+        most: The most bytes.
+    """
+    return size * 6 < most or len(json.dumps(answer, ensure_ascii=False).encode()) <= most
 
 
 def _without_stage(event: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def batch_of(event: Any) -> Batch | None:
             missing: it would be lost.
     """
     if not isinstance(event, dict):
+        _check_listed(event)
         return None
     records = event.get("records")
     if event.get("eventSource") in ("aws:kafka", "SelfManagedKafka") and isinstance(records, dict):
@@ -73,7 +74,20 @@ def batch_of(event: Any) -> Batch | None:
         return reader(records)
     if "detail-type" in event and isinstance(event.get("detail"), dict):
         raise _unknown("EventBridge")
+    _check_source(event)  # Amazon MQ, DocumentDB, and what is to come
     return None
+
+
+def _check_listed(event: Any) -> None:
+    """Refuse the bare list of records that EventBridge Pipes invoke with: what is answered counts as done there."""
+    if isinstance(event, list) and event and isinstance(event[0], dict):
+        _check_source(event[0])
+
+
+def _check_source(event: Event) -> None:
+    source = event.get("eventSource")
+    if isinstance(source, str) and source.startswith(("aws:", "SelfManagedKafka")):
+        raise _unknown(source)
 
 
 def _unknown(source: str) -> UsageError:

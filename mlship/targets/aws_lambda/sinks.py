@@ -43,7 +43,8 @@ class _InCalls:
         origin: How the ARN of an event source that is the very same ends, or empty.
         call: Sends some.
         most: Entries in a call.
-        most_bytes: Bytes in a call; one entry with more goes alone, and is refused alone.
+        most_bytes: Bytes in a call.
+        most_each: Bytes of an entry; one with more goes alone, so that it is refused alone.
     """
 
     place: str
@@ -51,6 +52,7 @@ class _InCalls:
     call: Send
     most: int
     most_bytes: int
+    most_each: int
 
     def send(self, entries: Sequence[Entry]) -> set[int]:
         """See `records.Sink`."""
@@ -63,9 +65,11 @@ class _InCalls:
 
     def _calls(self, entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
         start = size = 0
+        alone = False
         for place, entry in enumerate(entries):
-            more = len(entry.data) + _AROUND
-            if place > start and (place - start == self.most or size + more > self.most_bytes):
+            more, last_alone = len(entry.data) + _AROUND, alone
+            alone = more > self.most_each
+            if place > start and (place - start == self.most or size + more > self.most_bytes or alone or last_alone):
                 yield start, place
                 start, size = place, 0
             size += more
@@ -145,7 +149,7 @@ def _sqs(url: str, origin: str) -> Sink:
         answer = client.send_message_batch(QueueUrl=url, Entries=sent)
         return [int(failed["Id"]) for failed in answer.get("Failed", ())]
 
-    return _InCalls(url, origin, call, most=10, most_bytes=256 << 10)
+    return _InCalls(url, origin, call, most=10, most_bytes=256 << 10, most_each=256 << 10)
 
 
 def _in_order(entry: Entry) -> dict[str, str]:
@@ -162,7 +166,7 @@ def _kinesis(arn: str, region: str) -> Sink:
         answer = client.put_records(StreamARN=arn, Records=sent)
         return [place for place, one in enumerate(answer["Records"]) if one.get("ErrorCode")]
 
-    return _InCalls(arn, arn, call, most=500, most_bytes=4 << 20)
+    return _InCalls(arn, arn, call, most=500, most_bytes=4 << 20, most_each=1 << 20)
 
 
 def _firehose(arn: str, region: str, name: str) -> Sink:
@@ -173,7 +177,7 @@ def _firehose(arn: str, region: str, name: str) -> Sink:
         answer = client.put_record_batch(DeliveryStreamName=name, Records=sent)
         return [place for place, one in enumerate(answer["RequestResponses"]) if one.get("ErrorCode")]
 
-    return _InCalls(arn, "", call, most=500, most_bytes=4 << 20)
+    return _InCalls(arn, "", call, most=500, most_bytes=4 << 20, most_each=1000 << 10)
 
 
 def _s3(folder: objects.Location) -> Sink:
@@ -186,4 +190,4 @@ def _s3(folder: objects.Location) -> Sink:
         client.put_object(Bucket=folder.bucket, Key=key, Body=data, ContentType="application/x-ndjson")
         return ()
 
-    return _InCalls(folder.uri, "", call, most=1 << 20, most_bytes=64 << 20)
+    return _InCalls(folder.uri, "", call, most=1 << 20, most_bytes=64 << 20, most_each=64 << 20)

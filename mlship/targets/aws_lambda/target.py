@@ -23,7 +23,10 @@ def _layout(facts: ModelFacts) -> Layout:
     else:
         note = "The function is a zip: model and libraries are less than the 50 MB that Lambda takes."
     return Layout(
-        files={name: f"aws-lambda/{template}" for name, template in {**common, **own}.items()},
+        files={
+            "wheelhouse.sh": "container/wheelhouse.sh",
+            **{name: f"aws-lambda/{template}" for name, template in {**common, **own}.items()},
+        },
         values={"image": image, "python": PYTHON, "memory": memory(facts)},
         notes=(note,),
     )

@@ -16,8 +16,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from mlship.errors import UsageError
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
+from mlship.targets.contract import Memory, ModelFacts
+from mlship.targets.google_functions import target as google_target
+from tests.targets.dockerfile import stages
 from tests.targets.functions.conftest import Scored, same
 from tests.targets.functions.framework import JSON, Framework
 from tests.targets.functions.runtime import Own
@@ -95,6 +99,21 @@ def test_the_layout_is_chosen_by_size_and_told(aws_zip: Any, aws_image: Any) -> 
     assert (other / "Dockerfile").exists()
     assert not (other / "build.sh").exists()
     assert told_other["bundle"]["notes"][0].startswith("The function is a container image")
+
+
+def test_the_image_is_built_by_what_knows_its_mounts(aws_image: Any) -> None:
+    """SAM builds without BuildKit unless told, and refuses `RUN --mount` then; files can be read by all."""
+    text = (aws_image[0] / "Dockerfile").read_text()
+    assert "RUN --mount" in text
+    assert "sam build --use-buildkit" in (aws_image[0] / "README.md").read_text()
+    assert ("--chmod=0444", "handler.py", "model.onnx", "./") in stages(text)[-1].copies
+
+
+def test_a_wheelhouse_can_be_filled(aws_zip: Any, aws_image: Any) -> None:
+    """Both layouts have the script that fills what an installation without a network takes."""
+    for folder in (aws_zip[0], aws_image[0]):
+        assert "wheelhouse.sh` on a machine" in (folder / "README.md").read_text().replace("\n", " ")
+        assert os.access(folder / "wheelhouse.sh", os.X_OK)
 
 
 @pytest.mark.parametrize("layout", ["aws_zip", "aws_image"])
@@ -241,7 +260,7 @@ printf '%s\\n' "$@" > gcloud.txt
         pytest.param(
             ["topic", "in", "gs://b/scores/"],
             ["--entry-point=predict_event", "--trigger-topic=in", "--retry"],
-            "OMP_NUM_THREADS=1,MLSHIP_RESULTS=gs://b/scores/,MLSHIP_REJECTS=gs://b/bad/",
+            "OMP_NUM_THREADS=1;MLSHIP_RESULTS=gs://b/scores/;MLSHIP_REJECTS=gs://b/bad/;MLSHIP_KEEP=a,b",
             id="topic",
         ),
         pytest.param(
@@ -252,7 +271,7 @@ printf '%s\\n' "$@" > gcloud.txt
                 "--trigger-event-filters=bucket=in",
                 "--retry",
             ],
-            "OMP_NUM_THREADS=1,MLSHIP_RESULTS=gs://b/scores/,MLSHIP_REJECTS=gs://b/bad/",
+            "OMP_NUM_THREADS=1;MLSHIP_RESULTS=gs://b/scores/;MLSHIP_REJECTS=gs://b/bad/;MLSHIP_KEEP=a,b",
             id="bucket",
         ),
     ],
@@ -260,12 +279,38 @@ printf '%s\\n' "$@" > gcloud.txt
 def test_deploy_script(google: Path, tmp_path: Path, arguments: list[str], expected: list[str], variables: str) -> None:
     """`deploy.sh` gives gcloud what each kind of function takes."""
     script(tmp_path, "gcloud", GCLOUD)
-    done = run(["./deploy.sh", *arguments], google, tmp_path, REJECTS="gs://b/bad/")
+    done = run(["./deploy.sh", *arguments], google, tmp_path, REJECTS="gs://b/bad/", KEEP="a,b", LOCATION="eu")
     assert done.returncode == 0, done.stderr
     given = (google / "gcloud.txt").read_text().splitlines()
     assert given[:5] == ["functions", "deploy", "model", "--gen2", "--runtime=python313"]
     assert set(expected) <= set(given)
-    assert f"--set-env-vars={variables}" in given
+    assert f"--set-env-vars=^;^{variables}" in given
+    assert ("--trigger-location=eu" in given) == (arguments[0] == "bucket")
+
+
+def test_scripts_touch_nothing_where_they_are_called_from(aws_zip: Any, google: Path, tmp_path: Path) -> None:
+    """Called from another folder, scripts work on their bundle: no other `build/` is removed."""
+    elsewhere, bundle = tmp_path / "elsewhere", tmp_path / "bundle"
+    (elsewhere / "build").mkdir(parents=True)
+    shutil.copytree(aws_zip[0], bundle)
+    (bundle / "mlship.lock").write_text("no such thing\n")
+    script(tmp_path, "gcloud", GCLOUD)
+    (google / "gcloud.txt").unlink(missing_ok=True)
+    assert run([str(bundle / "build.sh")], elsewhere, tmp_path).returncode != 0
+    assert run([str(google / "deploy.sh"), "http"], elsewhere, tmp_path).returncode == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["build"]
+    assert (google / "gcloud.txt").exists()
+
+
+@pytest.mark.parametrize(("gib", "cpus"), [(0.1, 1), (3, 1), (3.5, 2), (12, 4), (25, 8), (26, None)])
+def test_a_function_has_processors_for_its_memory(gib: float, cpus: int | None) -> None:
+    """Google gives 4 GiB to one processor at most, and 32 to eight; a model that needs more is refused."""
+    facts = ModelFacts("m", "1", "0" * 64, 1, True, Memory(serve=1, batch=int(gib * (1 << 30))))
+    if cpus is None:
+        with pytest.raises(UsageError, match="gives no function as much"):
+            google_target.size(facts)
+    else:
+        assert google_target.size(facts)[0] == cpus
 
 
 @pytest.mark.parametrize("arguments", [[], ["http", "more"], ["topic", "in"], ["bucket"]])

@@ -65,6 +65,29 @@ def test_http_answers_the_bits_of_batch(function: Emulated | Own, scored: Scored
     assert same(answer_of(answer)["predictions"], scored.outputs)
 
 
+@pytest.mark.parametrize(
+    ("event", "rows", "status"),
+    [
+        pytest.param(events.load_balancer, 10_000, 413, id="load balancer"),
+        pytest.param(events.load_balancer, 1_000, 200, id="less of it"),
+        pytest.param(events.function_url, 10_000, 200, id="function URL"),
+    ],
+)
+def test_an_answer_that_is_not_passed_on_is_told(
+    function: Emulated | Own, scored: Scored, event: Request, rows: int, status: int
+) -> None:
+    """A load balancer takes 1 MiB from a function: what is larger is answered as such, and others get it."""
+    records = [scored.records[place % len(scored.records)] for place in range(rows)]
+    columns = list(records[0])
+    body = json.dumps({"columns": columns, "data": [list(record.values()) for record in records]})
+    answer = function.invoke(event("POST", "/predict", body, events.JSON_HEADER))
+    assert answer["statusCode"] == status
+    if status == 413:
+        assert answer_of(answer)["error"]["code"] == "answer_too_large"
+    else:
+        assert len(answer_of(answer)["predictions"]) == rows
+
+
 class Refused(NamedTuple):
     """A request that is refused, and how."""
 
@@ -189,6 +212,9 @@ def test_bad_rows_are_answered_not_raised(function: Emulated | Own, event: Any, 
         pytest.param({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}, id="SNS"),
         pytest.param({"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}, id="DynamoDB"),
         pytest.param({"detail-type": "Order", "source": "shop", "detail": {"a": 1}}, id="EventBridge"),
+        pytest.param({"eventSource": "aws:mq", "eventSourceArn": "arn", "messages": [{"data": ""}]}, id="Amazon MQ"),
+        pytest.param({"eventSource": "aws:docdb", "events": [{"event": {}}]}, id="DocumentDB"),
+        pytest.param([{"messageId": "m", "body": "{}", "eventSource": "aws:sqs"}], id="SQS by a pipe"),
     ],
 )
 def test_events_that_are_not_taken_are_raised(function: Emulated | Own, event: Any) -> None:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 from mlship.errors import ModelRefused, UsageError
 from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
+from mlship.targets.aws_lambda import adapter
 from mlship.targets.aws_lambda.adapter import make_handler
 from tests.batch.models import town_model
 from tests.targets.functions import lambda_events as events
@@ -80,10 +81,10 @@ def _to_fifo(_: str) -> tuple[str, Callable[[], list[Any]]]:
     return in_queue("scores.fifo", FifoQueue="true")
 
 
-def _to_kinesis(_: str) -> tuple[str, Callable[[], list[Any]]]:
+def _to_kinesis(_: str, name: str = "scores") -> tuple[str, Callable[[], list[Any]]]:
     client = boto3.client("kinesis")
-    client.create_stream(StreamName="scores", ShardCount=1)
-    arn = client.describe_stream_summary(StreamName="scores")["StreamDescriptionSummary"]["StreamARN"]
+    client.create_stream(StreamName=name, ShardCount=1)
+    arn = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
 
     def read() -> list[Any]:
         (shard,) = client.list_shards(StreamARN=arn)["Shards"]
@@ -124,6 +125,17 @@ def test_every_place_gets_every_result(aws: str, set_places: Any, scored: Scored
         assert same(result["outputs"], scored.outputs[number])
         assert (result["source"], result["record"]) == ("aws:sqs", scored.records[number])
         assert result["model"]["name"] == "model"
+
+
+def test_direct_answers_that_are_not_passed_on_are_told(scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the runtime makes of an answer counts, spaces included: past the limit the answer says so."""
+    handler = make_handler(scored.model)
+    answer = handler(scored.records, None)
+    size = len(json.dumps(answer))
+    monkeypatch.setattr(adapter, "_MOST_BYTES", size)
+    assert handler(scored.records, None) == answer
+    monkeypatch.setattr(adapter, "_MOST_BYTES", size - 1)
+    assert handler(scored.records, None)["error"]["code"] == "answer_too_large"
 
 
 def failures(answer: dict[str, Any]) -> list[Any]:
@@ -187,13 +199,23 @@ def test_rejects_that_are_not_taken_are_kept(aws: str, set_places: Any, scored: 
     assert len(results_in(aws)) == 2
 
 
-def test_a_result_that_is_too_large_is_kept_alone(aws: str, set_places: Any, scored: Scored) -> None:
-    """A message that no queue takes does not harm those beside it."""
-    del aws
-    place, read = in_queue("small", MaximumMessageSize="65536")
+def _to_small_queue(_: str) -> tuple[str, Callable[[], list[Any]]]:
+    return in_queue("small", MaximumMessageSize="65536")
+
+
+@pytest.mark.parametrize(
+    ("sink", "size"),
+    [(_to_small_queue, 300_000), (lambda bucket: _to_kinesis(bucket, "small"), 1_050_000)],
+    ids=["queue", "stream"],
+)
+def test_a_result_that_is_too_large_is_kept_alone(
+    aws: str, set_places: Any, scored: Scored, sink: Any, size: int
+) -> None:
+    """What no queue and no stream takes does not harm those beside it, which a stream refuses together with it."""
+    place, read = sink(aws)
     set_places(place)
     bodies = events.lines(scored.records[:5])
-    bodies[2] = json.dumps({**scored.records[2], "note": "x" * 300_000})
+    bodies[2] = json.dumps({**scored.records[2], "note": "x" * size})
     assert failures(make_handler(scored.model)(events.sqs(bodies), None)) == ["m2"]
     assert sorted(result["id"] for result in read()) == ["m0", "m1", "m3", "m4"]
 

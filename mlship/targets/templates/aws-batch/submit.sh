@@ -7,10 +7,10 @@ set -eu
 input=${1:?s3://bucket/in/} output=${2:?s3://bucket/out/} most=${MOST:-1000}
 case "$input" in s3://?*/*) ;; *) echo "The input is s3://BUCKET/FOLDER/ or s3://BUCKET/FILE." >&2; exit 2 ;; esac
 case "$output" in s3://?*/) ;; *) echo "The output is s3://BUCKET/FOLDER/." >&2; exit 2 ;; esac
-case "$input$output" in
+case "$input$output$QUEUE${DEFINITION:-}" in
     *[\"\\]*) echo "A name has a quotation mark or a backslash, which this script cannot write." >&2; exit 2 ;;
 esac
-case "$most" in "" | *[!0-9]*) echo "MOST is a number." >&2; exit 2 ;; esac
+case "$most" in "" | 0* | *[!0-9]*) echo "MOST is a number." >&2; exit 2 ;; esac
 [ "$most" -le 10000 ] || most=10000
 
 size=1

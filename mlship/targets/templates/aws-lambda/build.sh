@@ -3,6 +3,7 @@
 # An index of your own, a proxy or a wheelhouse: pip takes PIP_INDEX_URL, HTTPS_PROXY, PIP_CERT, or PIP_NO_INDEX=1 with
 # PIP_FIND_LINKS=wheelhouse.
 set -eu
+cd "$(dirname "$0")"
 python="${PYTHON:-python3}"
 rm -rf build function.zip
 "$python" -m pip install --quiet --target build --no-compile --no-deps --require-hashes --only-binary :all: \

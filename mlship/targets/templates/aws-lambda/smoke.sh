@@ -2,6 +2,7 @@
 # Replays the golden rows in the function itself, and compares what it answers. Needs mlship, and AWS's command line:
 #   ./smoke.sh FUNCTION_NAME
 set -eu
+cd "$(dirname "$0")"
 python="${PYTHON:-python3}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT

@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 version="${1:-3.13}"
 machine="${2:-x86_64}"
 # Linux with glibc 2.28 or newer; pip takes each of these names by itself only.
-set --
+set -- --platform "manylinux2014_$machine" # the same as 2_17, and the only name of some
 for minor in 17 24 26 27 28; do
     set -- "$@" --platform "manylinux_2_${minor}_$machine"
 done

@@ -2,6 +2,7 @@
 # Installs the model and its services, as root; run it again after each export into this folder.
 #   sudo ./install.sh       PYTHON=python3.13 sudo -E ./install.sh
 set -eu
+umask 022 # also where root keeps all to itself: the service is another user
 cd "$(dirname "$0")"
 serve='mlship-serve-<<slug>>.service'
 batch='mlship-batch-<<slug>>.service'
@@ -22,8 +23,9 @@ getent passwd mlship >/dev/null ||
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin mlship
 install -d -m 0755 /opt/mlship "$home" /etc/mlship
 
-# Libraries: a folder for each lock, so that what a server runs on stays while another is made.
-venv="venv-$(sha256sum mlship.lock | cut -c 1-12)"
+# Libraries: a folder for each lock and Python, so that what a server runs on stays while another is made.
+version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+venv="venv-$(sha256sum mlship.lock | cut -c 1-12)-$version"
 if [ ! -e "$home/$venv/complete" ]; then
     rm -rf "${home:?}/$venv"
     "$python" -m venv "$home/$venv"
