@@ -234,7 +234,7 @@ class _Run:
         job.write_scored(places.scored)
         output.finish(
             Expected(
-                size=self._counted.given if job.encoder.appends and not self._kind.packing else None,
+                size=self._counted.given if job.encoder.appends else None,
                 rows=None if job.encoder.appends else tally.written,
                 rejected=tally.rejected,
             )

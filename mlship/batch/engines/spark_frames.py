@@ -117,6 +117,14 @@ def listed(spark: Any, uri: str) -> list[tuple[str, int, str]]:
     return [(row[0], row[1], row[2].isoformat()) for row in found.collect()]
 
 
+def unpacked_size(spark: Any, path: str) -> int:
+    """Return how many bytes the lines of packed files have, line feeds included."""
+    from pyspark.sql import functions as f
+
+    lines = read_texts(spark, [path], whole=False).select((f.length(f.col(VALUE)) + 1).alias("size"))
+    return int(lines.agg(f.sum("size")).collect()[0][0] or 0)
+
+
 def head_of(spark: Any, path: str, lines: int) -> bytes:
     """Return the first lines of a file."""
     from pyspark.sql import functions as f

@@ -118,13 +118,12 @@ class ClusterFolder:
             OutputFailed: Something of it is not there.
         """
         spark, place = self._spark(), self.begin().scored
-        found: int | None
         if expected.rows is not None:
             found, wanted = frames.read_parquet(spark, [frames.literal(place)]).count(), expected.rows
-        elif expected.size is not None:
-            found, wanted = sum(size for _, size, _ in frames.listed(spark, frames.literal(place))), expected.size
+        elif self._suffix.endswith(".gz"):
+            found, wanted = frames.unpacked_size(spark, frames.literal(place)), expected.size
         else:
-            return
+            found, wanted = sum(size for _, size, _ in frames.listed(spark, frames.literal(place))), expected.size
         if found != wanted:
             raise OutputFailed(
                 f"What Spark wrote for '{self.name}' does not add up: {found:,} of {wanted:,} are there.",
