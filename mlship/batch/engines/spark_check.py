@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlship.batch.choose import STDOUT
-from mlship.batch.engines.spark_inputs import is_uri
+from mlship.batch.choose import STDOUT, check_output_apart
+from mlship.batch.engines.spark_inputs import inside, is_uri
 from mlship.batch.engines.spark_work import Counted, Work
 from mlship.batch.job import BatchJob
 from mlship.errors import InputRefused, OutputFailed, UsageError
@@ -53,7 +53,7 @@ def check_output(job: BatchJob) -> str:
     """Return the folder that is to be written, a path or a URI.
 
     Raises:
-        UsageError: No folder was named, or it is an input's.
+        UsageError: No folder was named, or an input lies in it.
         OutputFailed: Its own folder is not there.
     """
     name = job.output
@@ -64,6 +64,7 @@ def check_output(job: BatchJob) -> str:
             hint="End the name in a slash: -o scored/",
         )
     if is_uri(name):
+        check_output_apart(name, job.inputs, lambda given, folder: inside(given.name, folder) is not None)
         return name
     name = "/" + name.removeprefix("file:").lstrip("/") if name.startswith("file:/") else name
     path = Path(name)
@@ -72,6 +73,7 @@ def check_output(job: BatchJob) -> str:
             f"'{path}' cannot be written: there is no folder '{path.parent}'.",
             hint=f"Make the folder first: mkdir -p '{path.parent}'",
         )
+    check_output_apart(name, job.inputs)
     return name
 
 

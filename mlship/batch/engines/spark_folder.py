@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlship.batch.outputs.contract import Published
-from mlship.batch.outputs.joining import SUCCESS
+from mlship.batch.outputs.joining import SUCCESS, check_no_shard, check_strangers, known_names
 from mlship.batch.outputs.work import JOURNAL, OVERWRITE, FileState, WorkFolder, system_errors
 from mlship.batch.rejects import is_rejects_file
 from mlship.errors import OutputFailed, UsageError
@@ -90,21 +90,10 @@ class DiskFolder:
         """
         with system_errors(self.name, "looked at"):
             record = self._work.record() or {}
-            known = set(record.get("parts", {})) | {SUCCESS, *record.get("replaced", ())}
             self._check_rejects(overwrite=overwrite)
             if not self._output.exists():
                 return None
-            if not self._output.is_dir():
-                raise UsageError(
-                    f"The output '{self.name}' is there and is no folder.", hint="Name another folder with -o."
-                )
-            strangers = sorted({path.name for path in self._output.iterdir()} - known)
-            if strangers and not overwrite:
-                raise UsageError(
-                    f"'{self.name}' holds '{strangers[0]}', which mlship did not write.",
-                    hint=OVERWRITE,
-                    code="output_exists",
-                )
+            check_strangers(self._output, overwrite=overwrite)
             whole = (self._output / SUCCESS).exists() and self._untouched(record)
         return record if whole and record.get("job") == job else None
 
@@ -138,6 +127,7 @@ class DiskFolder:
         """
         with self._work.held():
             with system_errors(self.name):
+                check_no_shard(self._output)
                 self._put_back()
                 if (self._work / JOURNAL).exists():
                     self.dropped = "it was one of the local engine"
@@ -224,7 +214,7 @@ class DiskFolder:
             OutputFailed: The system refused; the output of an earlier run is still there.
         """
         before = self._work.record() or {}
-        known = {*before.get("parts", {}), *before.get("replaced", ())}
+        known = known_names(self._output)
         with system_errors(self.name):
             scored = self._run / "scored"
             parts = {path.name: _state(path) for path in sorted(scored.glob("part-*"))}

@@ -228,6 +228,10 @@ def test_uris_of_the_cluster(folder: Path, batch: Batch, spark: Any, store: Path
     assert len(list((store / kind / "out.rejects").glob("part-*.ndjson"))) == 1
     assert "was scored before" in batch(*command).stderr
     assert not (folder / "out").exists()
+    stranger = store / kind / "out.rejects" / "stranger"
+    stranger.touch()
+    refused = batch(*command, "--restart")
+    assert (refused.code, "holds no rejected rows of mlship" in refused.stderr, stranger.exists()) == (2, True, True)
 
 
 def test_the_report_is_written(folder: Path, batch: Batch, spark: Any) -> None:
