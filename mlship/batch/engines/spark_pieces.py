@@ -111,14 +111,15 @@ def path_of(uri: str) -> str:
 
 
 def _of_columns(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[tuple[int, Source]]:
-    from mlship.tables.arrow import runs_of, typed_rows
+    from mlship.tables.arrow import runs_of, typed_rows, unpacked_frame
 
+    types = unpacked_frame(work.types)
     for batch in batches:
         for (path,), run in runs_of(batch, [FILE]):
             place = _place(work, path)
             counted.lines[place] += run.num_rows
             columns = run.drop_columns([FILE]).rename_columns(list(work.own))
-            yield place, Block(work.columns, lambda wanted, columns=columns: typed_rows(columns, wanted))  # type: ignore[misc]
+            yield place, Block(work.columns, lambda wanted, columns=columns: typed_rows(columns, wanted, types))  # type: ignore[misc]
 
 
 def _of_files(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[tuple[int, Source]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from datetime import datetime
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from mlship.batch.engines import spark_folder
+from mlship.files import locked
 from tests.batch.conftest import Batch
 from tests.batch.engines.conftest import OnBoth
 from tests.batch.models import town_model
@@ -191,21 +193,42 @@ def test_a_model_that_workers_refuse(folder: Path, batch: Batch, spark: Any, mon
     assert not (folder / "out").exists()
 
 
-def test_a_part_that_is_lost_is_seen(folder: Path, batch: Batch, spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is on the disk is counted again before it gets its name."""
+@pytest.mark.parametrize("packed", [False, True], ids=["texts", "packed"])
+def test_a_part_that_is_lost_is_seen(
+    folder: Path, batch: Batch, spark: Any, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    """What is on the disk is counted again before it gets its name: parts may lie on another machine's."""
     assert spark is not None
     _put(folder)
+    if packed:
+        (folder / "in.csv.gz").write_bytes(gzip.compress((folder / "in.csv").read_bytes()))
     real = spark_folder.DiskFolder._named
 
     def lossy(self: Any, place: Path, suffix: str) -> list[Path]:
         parts = real(self, place, suffix)
-        parts[0].write_bytes(parts[0].read_bytes()[:-10])
+        parts.pop().unlink()
         return parts
 
     monkeypatch.setattr(spark_folder.DiskFolder, "_named", lossy)
-    refused = batch("in.csv", "-o", "out/", *SPARK, "--json")
+    refused = batch("in.csv.gz" if packed else "in.csv", "-o", "out/", *SPARK, "--json")
     assert (refused.code, refused.data["error"]["code"]) == (6, "rows_lost")
     assert not (folder / "out").exists()
+
+
+def test_an_output_of_shards(folder: Path, batch: Batch, spark: Any) -> None:
+    """A run on Spark takes the place of shards that are done, and waits for those that are at work."""
+    assert spark is not None
+    _put(folder)
+    for shard in ("0/2", "1/2"):
+        assert batch("in.csv", "-o", "out/", "--shard", shard, "--chunk-size", "500").code == 0
+    command = ("in.csv", "-o", "out/", *SPARK)
+    lock = folder / ".out.mlship" / "shard-1-of-2" / "lock"
+    with locked(lock, "out"):
+        assert batch(*command).code == 7
+    assert lock.exists()
+    done = batch(*command)
+    assert done.code == 0, done.stderr
+    assert not list((folder / "out").glob("_shard-*"))
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
