@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 
 from mlship.batch.choose import STDOUT, check_output_apart
@@ -21,6 +23,10 @@ def check_kinds(job: BatchJob) -> None:
         UsageError: There is one.
     """
     first = job.inputs[0].kind.format.name
+    paths = [given.name if given.path is None else os.path.abspath(given.path) for given in job.inputs]  # noqa: PTH100
+    twice = next((path for path, times in Counter(paths).items() if times > 1), None)
+    if twice is not None:
+        raise UsageError(f"The input '{twice}' is named in two ways.", hint="Name each file once.")
     for given in job.inputs:
         if given.piped:
             raise UsageError("Spark cannot read standard input.", hint="Name a file, or use --engine local.")
