@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlship import objects
@@ -138,6 +138,7 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
     path = Path(name)
     _check_folder(path)
     if name.endswith("/"):
+        check_output_apart(name, job.inputs)
         return FolderOutput(FolderTarget(path, job.rejects or _rejects_of(job, path), kind.suffix, job.shard))
     if path.exists() and not path.is_file():
         hint = f"End it in a slash for a folder of parts: -o '{name}/'" if path.is_dir() else "Name a file with -o."
@@ -197,6 +198,30 @@ def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None
         for source, kind in read:
             if source is not None and same_file(source, target):
                 raise _itself(what, target, f"{kind} '{source}'", option)
+
+
+def _lies_in(given: Input, folder: str) -> bool:
+    return given.path is not None and Path(os.path.realpath(folder)) in Path(os.path.realpath(given.path)).parents
+
+
+def check_output_apart(output: str, inputs: Sequence[Input], lies_in: Callable[[Input, str], bool] = _lies_in) -> None:
+    """Refuse a folder that inputs lie in: once it is replaced by what came of them, they are gone.
+
+    Args:
+        output: The folder.
+        inputs: What is read.
+        lies_in: Tells whether an input lies in a folder; where nothing is given, in one of a disk.
+
+    Raises:
+        UsageError: One lies in it.
+    """
+    for given in inputs:
+        if lies_in(given, output):
+            raise UsageError(
+                f"The input '{given.name}' lies in the output '{output}', which is replaced as a whole.",
+                hint="Write elsewhere with -o.",
+                code="output_is_input",
+            )
 
 
 def check_report_apart(report: Path, inputs: Sequence[Input]) -> None:

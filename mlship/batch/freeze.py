@@ -94,7 +94,9 @@ def frozen(asked: Asked, find: Callable[[], Sequence[Input]], say: Callable[[str
     shard = replace(job.shard, run=listing.digest, places=None if alone else own, awaited=listing.awaited)
     inputs = [_input(one) for one in listing.inputs]
     for at in {0, *own}:
-        inputs[at] = replace(inputs[at], state=_state_now(inputs[at]) or inputs[at].state)
+        now = _state_now(inputs[at])
+        if _steady(now) == inputs[at].state:  # else the run finds that it is not what was listed
+            inputs[at] = replace(inputs[at], state=now)
     rejects = job.rejects  # the same for all shards, as is the rest of their command
     if rejects is not None:
         rejects = rejects.with_name(f"{rejects.stem}.shard-{shard.name}{rejects.suffix}")

@@ -135,7 +135,9 @@ def spark_session(options: SparkOptions, archive: Callable[[Path], Path], *, ver
         warnings.simplefilter("ignore")  # what pyspark says of other libraries is no news to the user
         sql = extras.load("pyspark.sql", needed_for="--engine spark", hint=INSTALL)
         with tempfile.TemporaryDirectory(prefix="mlship-spark-") as folder:
-            opened = _opened(sql.SparkSession, options, archive, None if verbose else Path(folder))
+            opened = _opened(
+                sql.SparkSession, options, lambda: archive(Path(folder)), None if verbose else Path(folder)
+            )
             try:
                 with _settings(opened.spark):
                     yield opened
@@ -145,7 +147,7 @@ def spark_session(options: SparkOptions, archive: Callable[[Path], Path], *, ver
                         opened.spark.stop()
 
 
-def _opened(sessions: Any, options: SparkOptions, archive: Callable[[Path], Path], folder: Path | None) -> OpenSession:
+def _opened(sessions: Any, options: SparkOptions, archive: Callable[[], Path], folder: Path | None) -> OpenSession:
     active = sessions.getActiveSession()
     there = active is not None or "PYSPARK_GATEWAY_PORT" in os.environ
     connect = _is_connect(options, active)
@@ -165,8 +167,9 @@ def _opened(sessions: Any, options: SparkOptions, archive: Callable[[Path], Path
     else:
         builder = _configured(builder, options, there=there)
         if options.ship_deps:
-            where = archive(folder or Path(tempfile.mkdtemp(prefix="mlship-spark-")))
-            builder = builder.config("spark.archives", f"{where}#deps").config("spark.executorEnv.PYTHONPATH", "./deps")
+            builder = builder.config("spark.archives", f"{archive()}#deps").config(
+                "spark.executorEnv.PYTHONPATH", "./deps"
+            )
     for name, value in options.conf.items():
         builder = builder.config(name, value)
     log = None if folder is None or there or connect else folder / "spark.log"

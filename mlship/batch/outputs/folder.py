@@ -22,6 +22,7 @@ from mlship.batch.outputs.file import is_part, of_job
 from mlship.batch.outputs.joining import (
     SHORTLY,
     SUCCESS,
+    check_no_shard,
     check_strangers,
     is_joined,
     join,
@@ -32,7 +33,6 @@ from mlship.batch.outputs.joining import (
 from mlship.batch.outputs.listing import DiskListing
 from mlship.batch.outputs.work import (
     JOURNAL,
-    LOCK,
     WorkFolder,
     check_rejects,
     copy_published,
@@ -41,10 +41,9 @@ from mlship.batch.outputs.work import (
     system_errors,
     truncate,
     verified,
-    work_folder,
 )
 from mlship.errors import DamagedChunk
-from mlship.files import file_digest, locked, sync_directory
+from mlship.files import file_digest, sync_directory
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,7 @@ class FolderOutput:
             with patient(output, SHORTLY):
                 self._check_run()
             return
-        for lock in sorted(work_folder(output).glob(f"shard-*/{LOCK}")):
-            with locked(lock, self.name):
-                pass
+        check_no_shard(output)
 
     def _check_run(self) -> None:
         shard = self._target.shard

@@ -66,6 +66,17 @@ def check_strangers(output: Path, *, overwrite: bool) -> None:
         )
 
 
+def check_no_shard(output: Path) -> None:
+    """Make sure that no shard is at work on a folder, whose lock is held; none begins then.
+
+    Raises:
+        OutputLocked: One is.
+    """
+    for lock in sorted(work_folder(output).glob(f"shard-*/{LOCK}")):
+        with locked(lock, f"{output}/"):
+            pass
+
+
 def is_joined(output: Path, shard: Shard) -> bool:
     """Tell whether a shard has left its note, and `_SUCCESS` stands there when all have."""
     if not (output / note_name(shard)).exists():
