@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 SKLEARNS ?= 1.4 1.5 1.6 1.7 1.8 1.9
-SPARKS ?= 3.5 4
+SPARKS ?= 3.5.7 4
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help

@@ -148,7 +148,7 @@ def _write(frame: Any, path: str, options: dict[str, str]) -> None:
 
 
 def arrow_schema(schema: Any) -> Any:
-    """Return the pyarrow.Schema of one of Spark's."""
+    """Return the pyarrow.Schema of one of Spark's; instants are in UTC, as the session is."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
     # From Spark 4.2 on it asks for the zone that times are in, which before was always this one.

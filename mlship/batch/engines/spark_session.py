@@ -161,7 +161,7 @@ def _opened(sessions: Any, options: SparkOptions, archive: Callable[[], Path], f
         return OpenSession(active, own=False, connect=connect, master="the session that is there", log=None)
     if not connect and not there:
         _check_java()
-    builder = sessions.builder.appName("mlship batch")
+    builder = sessions.builder if there else sessions.builder.appName("mlship batch")  # spark-submit has --name
     if connect:
         builder = builder.remote(options.master or os.environ["SPARK_REMOTE"])
     else:
@@ -267,9 +267,8 @@ def _quiet(log: Path | None) -> Iterator[None]:
 @contextlib.contextmanager
 def _settings(spark: Any) -> Iterator[None]:
     """Set what reading exactly needs, and put back what was there."""
-    wanted = {"spark.sql.caseSensitive": "true", "spark.sql.session.timeZone": "UTC"}
-    before = {name: spark.conf.get(name, None) for name in (*wanted, RECORDS)}
-    for name, value in wanted.items():
+    before = {name: spark.conf.get(name, None) for name in (*_EXACT, RECORDS)}
+    for name, value in _EXACT.items():
         spark.conf.set(name, value)
     try:
         yield
@@ -281,6 +280,18 @@ def _settings(spark: Any) -> Iterator[None]:
                 else:
                     spark.conf.set(name, value)
 
+
+_EXACT = {
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96, the default, is read as nanoseconds
+    # Old dates are what the file says, as others read and write them; Spark 3.5 refuses them else.
+    **{
+        f"spark.sql.parquet.{kind}RebaseModeIn{way}": "CORRECTED"
+        for kind in ("datetime", "int96")
+        for way in ("Read", "Write")
+    },
+}
 
 RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 """The setting that says how many rows come to a worker at a time."""
