@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from mlship.errors import ModelRefused
 from mlship.model.session import Session, SessionSpec, open_session
+from mlship.model.values.records import read_records
 from mlship.serve.example import example_record
 from mlship.serve.settings import Limits
 from mlship.targets.contract import WORKERS, Memory
@@ -31,6 +33,11 @@ _THREADS = 2
 """Of a worker that has a CPU to itself: one scores, and one more reads and writes."""
 _ROUNDS = 3  # what the allocator keeps hardly grows after that
 _SECONDS, _SECONDS_OF_BATCH = 600.0, 540.0  # the second of a process of the first's, which has to end it
+_REQUEST_SECONDS, _FILE_SECONDS = 10.0, 60.0
+"""Of scoring the rows of a request, and of a file. A slow model gets fewer rows, made as large by what it ignores:
+what is resident is bodies and chunks, and those are cut by bytes.
+"""
+_TRIED = 64  # rows by which it is known how slow a model is
 
 
 def measured(model: Path) -> Memory:
@@ -88,23 +95,38 @@ def batch(model: Path) -> list[int]:
     Raises:
         ModelRefused: The model does not open, or the file could not be scored.
     """
-    record = example_record(open_session(SessionSpec(model)))
+    session = open_session(SessionSpec(model))
+    record = example_record(session)
     if record is None:  # as above
         return [_peak("RUSAGE_SELF")]
     with tempfile.TemporaryDirectory(prefix="mlship-") as folder:
         file = Path(folder) / "rows.csv"
-        file.write_text(_csv(record), encoding="utf-8")
+        file.write_text(_csv(record, int(WORKERS * _FILE_SECONDS / _seconds_of_row(session, record))), encoding="utf-8")
         command = [sys.executable, "-m", "mlship", "batch", str(file), "--model", str(model), "--workers", str(WORKERS)]
         _run(command, model, _SECONDS_OF_BATCH)
     return [_peak("RUSAGE_CHILDREN")]
 
 
-def _csv(record: Mapping[str, Any]) -> str:
+def _seconds_of_row(session: Session, record: Mapping[str, Any]) -> float:
+    """How long a row takes."""
+    columns = read_records(session.signature, [record] * _TRIED).columns
+    start = time.perf_counter()
+    session.predict(columns)
+    return max((time.perf_counter() - start) / _TRIED, 1e-9)
+
+
+def _csv(record: Mapping[str, Any], most_rows: int) -> str:
     """A file of the same row again and again."""
     head, row = io.StringIO(), io.StringIO()
-    csv.writer(head).writerow(record)
     csv.writer(row).writerow("" if value is None else value for value in record.values())
-    return head.getvalue() + row.getvalue() * (_FILE_BYTES // len(row.getvalue()))
+    size = len(row.getvalue())
+    rows = max(1, min(_FILE_BYTES // size, most_rows))
+    filler = {"_": "x" * (_FILE_BYTES // rows - size)} if rows == most_rows else {}
+    wide = {**record, **filler}
+    csv.writer(head).writerow(wide)
+    row = io.StringIO()
+    csv.writer(row).writerow("" if value is None else value for value in wide.values())
+    return head.getvalue() + row.getvalue() * rows
 
 
 def _serve(session: Session, record: Mapping[str, Any]) -> None:
@@ -120,24 +142,22 @@ def _serve(session: Session, record: Mapping[str, Any]) -> None:
     models = {"model": Served("model", session, Limits(), Pace())}
     health = Health(models, lambda: False)
     app = App(Desk(endpoints_of(models)), models, health, views_of(models, health))
-    body = _largest(record)
+    body = _largest(record, int(_REQUEST_SECONDS / _seconds_of_row(session, record)))
     with ThreadPoolExecutor(_THREADS) as pool:
         for status in pool.map(lambda _: _asked(app, body), range(_THREADS * _ROUNDS)):
             if not status.startswith("200"):
                 raise ModelRefused(f"A request of the model's own example was answered {status}.")
 
 
-def _largest(record: Mapping[str, Any]) -> bytes:
+def _largest(record: Mapping[str, Any], most_rows: int) -> bytes:
     """A request with as many rows and bytes as are allowed: columns that the model ignores fill it up."""
     limits = Limits()
-    rows, size = limits.rows, len(_body(record, 1))
+    rows, size = max(1, min(limits.rows, most_rows)), len(_body(record, 1))
     if size * rows > limits.body:  # few wide rows
         return _body(record, max(1, limits.body * 9 // 10 // size))
-    wide, extra = dict(record), 0
-    while len(_body(wide, 1)) * rows < limits.body * 9 // 10:
-        wide[f"_{extra}"] = 0.5
-        extra += 1
-    return _body(wide, rows)
+    left = limits.body * 9 // 10 // rows - size
+    names = (f"_{extra}" for extra in range(left // len('"_1000":0.5,')))
+    return _body({**record, **dict.fromkeys(names, 0.5)}, rows)
 
 
 def _body(record: Mapping[str, Any], rows: int) -> bytes:

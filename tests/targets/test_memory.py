@@ -72,6 +72,19 @@ def test_a_model_that_is_too_slow_to_measure_is_told(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_slow_model_is_measured_with_fewer_rows(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model for which a file would take too long gets one of as many bytes and fewer rows."""
+    seen: list[bytes] = []
+    monkeypatch.setattr(measure, "_FILE_SECONDS", 1e-3)
+    monkeypatch.setattr(measure, "_run", lambda command, *_: seen.append(Path(command[4]).read_bytes()))
+
+    measure.batch(artifact)
+
+    (file,) = seen
+    assert file.count(b"\n") < 100_000
+    assert len(file) > 31 * MIB
+
+
 def limits(bundle: Bundle) -> dict[str, int]:
     """Return the bytes that the pods of the Kubernetes bundle may take, and the server's is said to need when idle."""
     folder = bundle("kubernetes")
