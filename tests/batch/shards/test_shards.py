@@ -165,6 +165,20 @@ def test_what_changed_since_the_listing(place: Place) -> None:
 
 
 @ON_DISK
+def test_a_part_that_is_gone_is_not_made_of_another_input(place: Place) -> None:
+    """A shard that was done, and lost a part, goes by the inputs that were listed or not at all."""
+    assert place.child(1).code == 0
+    for number in range(5):
+        place.add(f"{number}.csv", 5000 + 1000 * number, 50 + number)
+    gone = next(name for name in names(place.output) if name.startswith("part-"))
+    place.remove(place.output + gone)
+    refused = place.child(1)
+    assert (refused.code, "changed while it was read" in refused.stderr) == (3, True)
+    place.all(parent="job-2")
+    assert published(place.output) == place.alone()
+
+
+@ON_DISK
 def test_a_listing_that_nobody_went_by_is_taken_anew(place: Place) -> None:
     """A file that is mended before any shard is done needs no word."""
     put(f"{place.given}0.csv", "age,income\n1,2\n")
