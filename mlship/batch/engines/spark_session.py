@@ -267,7 +267,14 @@ def _quiet(log: Path | None) -> Iterator[None]:
 @contextlib.contextmanager
 def _settings(spark: Any) -> Iterator[None]:
     """Set what reading exactly needs, and put back what was there."""
-    wanted = {"spark.sql.caseSensitive": "true", "spark.sql.session.timeZone": "UTC"}
+    wanted = {
+        "spark.sql.caseSensitive": "true",
+        "spark.sql.session.timeZone": "UTC",
+        # Bytes are no texts, and times neither integers nor in a zone that they have not.
+        "spark.sql.parquet.binaryAsString": "false",
+        "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+        "spark.sql.legacy.parquet.nanosAsLong": "false",
+    }
     before = {name: spark.conf.get(name, None) for name in (*wanted, RECORDS)}
     for name, value in wanted.items():
         spark.conf.set(name, value)
