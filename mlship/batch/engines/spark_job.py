@@ -14,7 +14,8 @@ from mlship.batch.engines.spark_check import check_counts, check_unchanged
 from mlship.batch.engines.spark_errors import of_spark
 from mlship.batch.engines.spark_folder import disk_uri
 from mlship.batch.engines.spark_plan import work_of
-from mlship.batch.engines.spark_session import RECORDS, OpenSession
+from mlship.batch.engines.spark_session import OpenSession
+from mlship.batch.engines.spark_settings import RECORDS
 from mlship.batch.engines.spark_work import WHOLE_FILES, Counted, Work
 from mlship.batch.plan import BatchPlan
 from mlship.batch.run import Check

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from mlship import extras
 from mlship.batch.engines.spark_errors import of_spark
+from mlship.batch.engines.spark_settings import exact_settings
 from mlship.batch.run import Check
 from mlship.errors import DependencyMissing, MlshipError, UsageError
 
@@ -139,7 +140,7 @@ def spark_session(options: SparkOptions, archive: Callable[[Path], Path], *, ver
                 sql.SparkSession, options, lambda: archive(Path(folder)), None if verbose else Path(folder)
             )
             try:
-                with _settings(opened.spark):
+                with exact_settings(opened.spark):
                     yield opened
             finally:
                 if opened.own:
@@ -262,36 +263,3 @@ def _quiet(log: Path | None) -> Iterator[None]:
             os.dup2(copy, number)
             os.close(copy)
         os.close(target)
-
-
-@contextlib.contextmanager
-def _settings(spark: Any) -> Iterator[None]:
-    """Set what reading exactly needs, and put back what was there."""
-    before = {name: spark.conf.get(name, None) for name in (*_EXACT, RECORDS)}
-    for name, value in _EXACT.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(Exception):  # a session that has ended
-            for name, value in before.items():
-                if value is None:
-                    spark.conf.unset(name)
-                else:
-                    spark.conf.set(name, value)
-
-
-_EXACT = {
-    "spark.sql.caseSensitive": "true",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96, the default, is read as nanoseconds
-    # Old dates are what the file says, as others read and write them; Spark 3.5 refuses them else.
-    **{
-        f"spark.sql.parquet.{kind}RebaseModeIn{way}": "CORRECTED"
-        for kind in ("datetime", "int96")
-        for way in ("Read", "Write")
-    },
-}
-
-RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
-"""The setting that says how many rows come to a worker at a time."""

@@ -62,14 +62,25 @@ class Claim:
         self._over = threading.Event()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the claim for the length of a `with` block, renewing it meanwhile.
+
+        Args:
+            patience: Seconds to wait for another run to give it back, or for its claim to expire.
 
         Raises:
             OutputLocked: Another run holds it.
             OutputFailed: The store refused, or could not be reached.
         """
-        self._take()
+        end = _now() + patience
+        while True:
+            try:
+                self._take()
+                break
+            except OutputLocked:
+                if _now() > end:
+                    raise
+                time.sleep(self._lease / 12)
         self._over.clear()
         renewing = threading.Thread(target=self._keep, name="claim", daemon=True)
         renewing.start()

@@ -85,6 +85,7 @@ class ObjectOutput:
         self._suffix = suffix
         self._names = names or Names()
         self._claim = self._claim_at(self._names.claim, lease)
+        self._patience = 0.0
         self._found: tuple[Manifest | None, Stamp | None] | None = None
         self._tag, self._job, self._head = "", "", b""
         self._chunks: dict[int, tuple[Done, Part]] = {}
@@ -121,7 +122,7 @@ class ObjectOutput:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """See `contract.Output`."""
-        with self._claim.held():
+        with self._claim.held(self._patience):
             now = self._prefix.manifest(self._names.manifest)
             if self._found is not None and now[1] != self._found[1]:
                 raise self._meanwhile()

@@ -49,6 +49,7 @@ from mlship.errors import DamagedChunk
 from mlship.objects import ObjectChanged, ObjectThere
 
 _TRIES = 5
+_GRACE = 5.0  # seconds
 
 
 class SharedObjects(ObjectOutput):
@@ -64,6 +65,8 @@ class SharedObjects(ObjectOutput):
     def __init__(self, uri: str, suffix: str, shard: Shard, *, lease: float = LEASE) -> None:
         super().__init__(uri, suffix, lease=lease, names=Names.of(shard))
         self._shard = shard
+        # A scheduler tries a killed shard again at once, and not often: the claim of the killed one has to expire.
+        self._patience = lease + _GRACE
         self._listing = StoredListing(uri)
         self._whole: dict[str, Any] = {}
 

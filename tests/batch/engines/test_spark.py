@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 from datetime import datetime
@@ -235,19 +236,22 @@ def test_an_output_of_shards(folder: Path, batch: Batch, spark: Any) -> None:
     assert not list((folder / "out").glob("_shard-*"))
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
 def test_uris_of_the_cluster(folder: Path, batch: Batch, spark: Any, store: Path, kind: str) -> None:
     """What only Spark reaches is listed, read, written and renamed through it, and a finished job known again."""
     assert spark is not None
     place = store / kind / "in" / "city=Porto"
     place.mkdir(parents=True)
     rows = pl.DataFrame({"id": range(40), "my age": [None, *map(float, range(39))], "income": [1.5] * 40})
-    getattr(rows, f"write_{kind}")(place / f"a b%20.{kind}")
-    getattr(rows.with_columns(pl.col("id") + 40), f"write_{kind}")(place / f"b.{kind}")
+    for name, table in (("a b%20", rows), ("b", rows.with_columns(pl.col("id") + 40))):
+        data = io.BytesIO()
+        getattr(table, f"write_{kind.removesuffix('.gz')}")(data)
+        packed = gzip.compress(data.getvalue()) if kind.endswith(".gz") else data.getvalue()
+        (place / f"{name}.{kind}").write_bytes(packed)
     command = (f"viewfs://c/d/{kind}/in/", "-o", f"viewfs://c/d/{kind}/out/", *SPARK, "--json")
     done = batch(*command)
     assert (done.code, done.data["rows"]) == (0, {"in": 80, "out": 78, "rejected": 2}), done.stderr
-    read: Any = getattr(pl, f"read_{kind}")
+    read: Any = getattr(pl, f"read_{kind.removesuffix('.gz')}")
     found = pl.concat([read(part) for part in sorted((store / kind / "out").glob(f"part-*.{kind}"))])
     assert sorted(found.get_column("id").to_list()) == [*range(1, 40), *range(41, 80)]
     assert found.columns == ["id", "my age", "income", "city", "prediction", "score"]

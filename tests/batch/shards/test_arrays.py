@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,13 @@ def test_two_children_of_one_index(array: Array) -> None:
     codes = sorted(child.returncode for child in children)
     assert codes in ([0, 7], [0, 0]), told
     assert codes == [0, 7] or "was scored before" in "".join(told)
+
+
+def test_a_killed_child_is_tried_again_at_once(array: Array) -> None:
+    """The next one waits for the claim of the killed one to expire, so that few attempts are enough."""
+    killed = array.start(2, disturbed=(5, "after", int(signal.SIGKILL)))
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    again = array.start(2, attempt=2)
+    told = again.communicate(timeout=60)[1]
+    assert again.returncode == 0, told
