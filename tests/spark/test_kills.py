@@ -181,7 +181,7 @@ def test_the_driver_is_killed(job: Job, kill_driver: Callable[[Popen[str]], None
         done = ended(process)
         wait_until(lambda: not any(DRIVER_JVM in command(pid) for pid in driver))  # it ends by itself
     assert done.code == code, done.stderr
-    assert "/mlship/" not in done.stderr  # of a traceback; pyspark itself may print one when its Java has gone
+    assert "/mlship/batch/" not in done.stderr  # of a traceback; pyspark itself may print one when its Java has gone
     assert not job.output.exists()
     job.ends_right()
 
