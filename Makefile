@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all faults soak bench-batch bench-serve bench-spark matrix spark-matrix lint samples check clean
+.PHONY: help run test test-all faults soak bench-batch bench-serve bench-spark matrix spark-matrix lint samples locks check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of s
 		$(PYTHON) -m venv .matrix/$$version && \
 		.matrix/$$version/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 		.matrix/$$version/bin/python -m pip install --quiet --editable . --group pytest "scikit-learn==$$version.*" && \
-		.matrix/$$version/bin/python -m pytest -m lowest -W default -q --ignore tests/export/converters || exit 1; \
+		.matrix/$$version/bin/python -m pytest -m lowest -W default -q --ignore tests/export/converters --ignore tests/targets || exit 1; \
 	done
 
 spark-matrix: $(BIN)/python ## Run the tests of Spark beside each of its versions; ARGS=--whole runs their campaigns
@@ -71,6 +71,15 @@ samples: $(VENV)/.group-samples ## Train the sample models again
 	$(BIN)/python sample_models/penguins/train.py
 	$(BIN)/python sample_models/diabetes/train.py
 	$(BIN)/python sample_models/breast_cancer/train.py
+
+LOCKS := $(wildcard mlship/targets/locks/*.in)
+
+locks: ## Renew the lists of libraries that bundles install
+	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv
+	cd mlship/targets/locks && for list in $(notdir $(basename $(LOCKS))); do \
+		../../../.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --upgrade \
+			--generate-hashes --no-header --no-annotate $$list.in -o $$list.txt || exit 1; \
+	done
 
 check: lint test ## Run what has to pass before a change is handed in
 

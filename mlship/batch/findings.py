@@ -29,9 +29,10 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
     }
     if REFUSED in totals:
         found[REFUSED] = totals[REFUSED]["rows"]
+    job = scorer.plan.job
     inputs = [
         {"path": given.name, "size": given.state.get("size"), "rows": tally.of_input[place]}
-        for place, given in enumerate(scorer.plan.job.inputs)
+        for place, given in ((place, job.inputs[place]) for place in job.places)
     ]
     stages = {
         stage: {"cpu_seconds": round(spent, 4), "rows_per_second": round(tally.read / max(spent, 1e-9))}
@@ -41,7 +42,12 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
 
 
 def too_many(
-    job: BatchJob, tally: Tally, first: tuple[str, int | None, CellError] | None, rejects_file: str | None
+    job: BatchJob,
+    tally: Tally,
+    first: tuple[str, int | None, CellError] | None,
+    rejects_file: str | None,
+    *,
+    kept: bool = True,
 ) -> InputRefused:
     """Return the error for more rejected rows than are allowed.
 
@@ -50,6 +56,7 @@ def too_many(
         tally: Rows counted.
         first: Input, row from 1 (None where rows have no number) and reason of the first one, where it is known.
         rejects_file: Where they are listed.
+        kept: Whether what is scored is there for the next run.
     """
     limit = job.limit
     told = ""
@@ -65,7 +72,8 @@ def too_many(
         f"{tally.rejected} of the {tally.read} rows read were rejected, more than the {limit.allowed(tally.read)} "
         f"allowed ({limit}).{told} {written}{listed}.",
         hint="Mend them, or raise --max-rejects"
-        + ("." if limit.percent is None else f", which {tally.rejected} would do; what is scored is kept."),
+        + ("" if limit.percent is None else f", which {tally.rejected} would do")
+        + ("; what is scored is kept." if kept and limit.percent is not None else "."),
         code="too_many_rejects",
     )
 

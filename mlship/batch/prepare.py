@@ -159,8 +159,10 @@ def job_key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | N
     session, other = sessions
     return {
         "model": session.digest,
-        "input": [[given.name, given.state.get("size")] for given in job.inputs],
-        "times": [given.state for given in job.inputs],
+        "input": [[given.name, given.state.get("size")] for given in job.inputs]
+        if job.shard is None
+        else {"listing": job.shard.run, "shards": job.shard.of},
+        "times": [given.state for given in job.inputs] if job.shard is None else [],
         "options": {
             "output": output,
             "format": kind.format.name,
@@ -172,7 +174,7 @@ def job_key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | N
             "null": list(job.null),
             "told": {key: value for key, value in asdict(planned.told).items() if key not in ("sought", "numbers")},
             "records": job.rejects is not None,
-            "shard": None if job.shard is None else [job.shard.index, job.shard.of],
+            "shard": None if job.shard is None else job.shard.index,
             "compare": None if other is None else other.digest,
             "actual": job.actual,
         },

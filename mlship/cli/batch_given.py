@@ -96,6 +96,8 @@ def check(console: Console, given: Given) -> None:
         raise UsageError("--timezone belongs to --schedule or --stop-at.", hint="Leave it away.")
     if given.max_changed is not None and given.compare is None:
         raise UsageError("--max-changed needs a model to compare with.", hint="--compare OTHER.onnx")
+    if given.output is not None and given.output.endswith("/") and Path(given.output).name in ("", ".."):
+        raise UsageError(f"The output '{given.output}' is a folder without a name.", hint="-o scored/")
     if given.report is not None:
         check_report(given.report)
     check_engine(given.engine, given.said)

@@ -14,8 +14,9 @@ from gunicorn.errors import HaltServer
 from mlship.errors import MlshipError, ModelRefused
 from mlship.serve.application import ServeApplication
 from mlship.serve.reload import Candidate, digests
+from mlship.serve.settings import DRAIN_SECONDS
 from mlship.serve.watch import Watch
-from mlship.serve.worker import DRAIN_SECONDS, RETIRE
+from mlship.serve.worker import RETIRE
 
 _MOST_FAILURES = 5
 _FAILED = 1

@@ -48,16 +48,33 @@ def runs_of(batch: Any, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...],
         start = end
 
 
-def typed_rows(batch: Any, wanted: Wanted) -> TypedRows:
+def typed_rows(batch: Any, wanted: Wanted, types: pl.DataFrame) -> TypedRows:
     """Return typed columns as rows to score.
 
     Args:
         batch: A pyarrow.RecordBatch [n] with the columns that are wanted.
         wanted: What of it is wanted.
+        types: Columns without rows, whose dtypes these have in their file. An engine may have others for the same
+            values: Spark has 64-bit integers for durations, and decimals for unsigned integers of 64 bits.
     """
     frame = pl.from_arrow(batch)
     assert isinstance(frame, pl.DataFrame)
-    return TypedRows(frame, batch.num_rows, wanted)
+    return TypedRows(frame.cast(types.schema), batch.num_rows, wanted)
+
+
+def other_kind(given: pl.DataFrame, types: pl.DataFrame) -> str | None:
+    """Return the first column that `typed_rows` cannot give its dtype, None where it can give all.
+
+    Args:
+        given: Columns without rows, as an engine gives them.
+        types: The same, as they are in the file.
+    """
+    for name, dtype in types.schema.items():
+        try:
+            given.get_column(name).cast(dtype)
+        except pl.exceptions.PolarsError:
+            return name
+    return None
 
 
 def no_rows(schema: Any, names: Sequence[str]) -> pl.DataFrame:

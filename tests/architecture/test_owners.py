@@ -12,10 +12,16 @@ PACKAGE = Path(__file__).resolve().parents[2] / "mlship"
 
 # Library -> the packages and modules of mlship that may import it, as paths below the package.
 OWNERS: dict[str, tuple[str, ...]] = {
+    "apig_wsgi": ("targets/aws_lambda",),
+    "boto3": ("targets/aws_lambda",),
+    "botocore": ("targets/aws_lambda",),
     "cloudpickle": (),
     "cronsim": ("batch",),
     "flask": ("serve",),
+    "functions_framework": ("targets/templates",),
+    "google": ("targets/google_functions",),
     "gunicorn": ("serve",),
+    "jinja2": ("targets",),
     "joblib": ("export",),
     "obstore": ("objects.py",),
     "onnx": ("export", "model"),  # model reads the shapes of unsigned graphs with it

@@ -119,9 +119,14 @@ def reasons(lines: list[dict[str, Any]], folder: Path) -> list[Reject]:
 
 
 def assert_same_figures(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Compare what two runs told of their rows."""
+    """Compare what two runs told of their rows, but for the numbers of rows, which Spark does not know."""
     for key in TOLD:
-        assert _near(found.get(key), expected.get(key)), f"{key}: {found.get(key)} is not {expected.get(key)}"
+        one, other = (_nameless(told.get(key)) for told in (found, expected))
+        assert _near(one, other), f"{key}: {one} is not {other}"
+
+
+def _nameless(told: Any) -> Any:
+    return {key: value for key, value in told.items() if key != "moved"} if isinstance(told, dict) else told
 
 
 def _near(one: Any, other: Any) -> bool:

@@ -205,7 +205,7 @@ class _Run:
         except OutputFailed as error:
             if opened.log is not None and output.log is not None and error.code == "spark_failed":
                 with suppress(OSError):
-                    kept = shutil.copyfile(opened.log, output.log)
+                    kept = shutil.copy(opened.log, output.log)  # with its mode: only its owner may read it
                     error.hint = f"Look at what Spark says in '{kept}', then run the command again."
             raise
         more = self._findings()
@@ -230,11 +230,12 @@ class _Run:
         if tally.rejected > self._job.limit.allowed(tally.read):
             output.finish_rejects()
             self._rejects = output.publish_rejects()
-            raise too_many(self._job, tally, self._counted.first_error(self._job), self._rejects)
+            first = self._counted.first_error(self._job)
+            raise too_many(self._job, tally, first, self._rejects, kept=False)
         job.write_scored(places.scored)
         output.finish(
             Expected(
-                size=self._counted.given if job.encoder.appends and not self._kind.packing else None,
+                size=self._counted.given if job.encoder.appends else None,
                 rows=None if job.encoder.appends else tally.written,
                 rejected=tally.rejected,
             )

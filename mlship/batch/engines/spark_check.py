@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 
-from mlship.batch.choose import STDOUT
-from mlship.batch.engines.spark_inputs import is_uri
+from mlship.batch.choose import STDOUT, check_output_apart
+from mlship.batch.engines.spark_inputs import inside, is_uri
 from mlship.batch.engines.spark_work import Counted, Work
 from mlship.batch.job import BatchJob
 from mlship.errors import InputRefused, OutputFailed, UsageError
@@ -21,6 +23,10 @@ def check_kinds(job: BatchJob) -> None:
         UsageError: There is one.
     """
     first = job.inputs[0].kind.format.name
+    paths = [given.name if given.path is None else os.path.abspath(given.path) for given in job.inputs]  # noqa: PTH100
+    twice = next((path for path, times in Counter(paths).items() if times > 1), None)
+    if twice is not None:
+        raise UsageError(f"The input '{twice}' is named in two ways.", hint="Name each file once.")
     for given in job.inputs:
         if given.piped:
             raise UsageError("Spark cannot read standard input.", hint="Name a file, or use --engine local.")
@@ -53,7 +59,7 @@ def check_output(job: BatchJob) -> str:
     """Return the folder that is to be written, a path or a URI.
 
     Raises:
-        UsageError: No folder was named, or it is an input's.
+        UsageError: No folder was named, or an input lies in it.
         OutputFailed: Its own folder is not there.
     """
     name = job.output
@@ -64,6 +70,7 @@ def check_output(job: BatchJob) -> str:
             hint="End the name in a slash: -o scored/",
         )
     if is_uri(name):
+        check_output_apart(name, job.inputs, lambda given, folder: inside(given.name, folder) is not None)
         return name
     name = "/" + name.removeprefix("file:").lstrip("/") if name.startswith("file:/") else name
     path = Path(name)
@@ -72,6 +79,7 @@ def check_output(job: BatchJob) -> str:
             f"'{path}' cannot be written: there is no folder '{path.parent}'.",
             hint=f"Make the folder first: mkdir -p '{path.parent}'",
         )
+    check_output_apart(name, job.inputs)
     return name
 
 

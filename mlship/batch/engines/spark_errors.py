@@ -12,6 +12,7 @@ _OTHER_PYTHON = re.compile(r"PYTHON_VERSION_MISMATCH.*?(\d+\.\d+).*?(\d+\.\d+)",
 _NO_PYTHON = re.compile(r'Cannot run program "([^"]+)"')
 _NO_PATH = re.compile(r"(?:PATH_NOT_FOUND\] )?Path does not exist: (\S+)")
 _DAMAGED = ("EOFException: Unexpected end of input stream", "not a gzip file", "is not a Parquet file", "ZlibException")
+_TYPES = ("Illegal Parquet type", "PARQUET_TYPE_", "UNSUPPORTED_TIME_TYPE", "exceeds max precision")
 _CLASS = re.compile(r"^(?:[a-z][\w$]*\.)+[\w$]+(?:Exception|Error): ")
 _LONGEST = 300
 
@@ -64,6 +65,12 @@ def _of_inputs(text: str) -> MlshipError | None:
     if path is not None:
         return InputRefused(
             f"Spark finds no input '{path[1].rstrip('.')}'.", hint="Check the path where Spark runs.", code="no_input"
+        )
+    if any(words in text for words in _TYPES):
+        return InputRefused(
+            f"An input has a column of a type that Spark does not have: {first_line(text)}.",
+            hint="Score it with: --engine local",
+            code="type_unknown_to_spark",
         )
     if any(words in text for words in _DAMAGED):
         return InputRefused(

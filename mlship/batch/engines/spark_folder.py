@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlship.batch.outputs.contract import Published
-from mlship.batch.outputs.joining import SUCCESS
+from mlship.batch.outputs.joining import SUCCESS, check_no_shard, check_strangers, known_names
 from mlship.batch.outputs.work import JOURNAL, OVERWRITE, FileState, WorkFolder, system_errors
 from mlship.batch.rejects import is_rejects_file
 from mlship.errors import OutputFailed, UsageError
@@ -25,6 +25,7 @@ from mlship.files import sync_directory
 
 _PART = re.compile(r"part-(\d+)-.*?(?:-c(\d+))?\..*")
 _RUN, _OLD = "spark-", "old"
+_MODULUS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Expected:
     """What must be there after Spark has written.
 
     Attributes:
-        size: Bytes of all parts, or None where only Spark can tell.
+        size: Bytes of all parts, unpacked, or None where their rows are counted.
         rows: Rows of all parts, or None where the parts are texts.
         rejected: The number of rejected rows.
     """
@@ -89,21 +90,10 @@ class DiskFolder:
         """
         with system_errors(self.name, "looked at"):
             record = self._work.record() or {}
-            known = set(record.get("parts", {})) | {SUCCESS, *record.get("replaced", ())}
             self._check_rejects(overwrite=overwrite)
             if not self._output.exists():
                 return None
-            if not self._output.is_dir():
-                raise UsageError(
-                    f"The output '{self.name}' is there and is no folder.", hint="Name another folder with -o."
-                )
-            strangers = sorted({path.name for path in self._output.iterdir()} - known)
-            if strangers and not overwrite:
-                raise UsageError(
-                    f"'{self.name}' holds '{strangers[0]}', which mlship did not write.",
-                    hint=OVERWRITE,
-                    code="output_exists",
-                )
+            check_strangers(self._output, overwrite=overwrite)
             whole = (self._output / SUCCESS).exists() and self._untouched(record)
         return record if whole and record.get("job") == job else None
 
@@ -137,6 +127,7 @@ class DiskFolder:
         """
         with self._work.held():
             with system_errors(self.name):
+                check_no_shard(self._output)
                 self._put_back()
                 if (self._work / JOURNAL).exists():
                     self.dropped = "it was one of the local engine"
@@ -202,11 +193,14 @@ class DiskFolder:
         """Count what is there, by another way than it was counted before."""
         from mlship.tables.parquet import rows_of
 
-        size = sum(path.stat().st_size for path in parts)
-        rows = None if expected.rows is None else sum(rows_of(path) for path in parts)
-        if rows == expected.rows and expected.size in (None, size):
+        if expected.rows is not None:
+            rows = sum(rows_of(path) for path in parts)
+            found, right = f"{rows:,} rows of {expected.rows:,}", rows == expected.rows
+        else:
+            size = sum(map(_unpacked_size, parts))
+            found, right = f"{size:,} bytes of {expected.size:,}", (size - (expected.size or 0)) % _MODULUS == 0
+        if right:
             return
-        found = f"{size:,} bytes of {expected.size:,}" if rows is None else f"{rows:,} rows of {expected.rows:,}"
         raise OutputFailed(
             f"What Spark wrote for '{self.name}' does not add up: {found} are on this machine's disk.",
             hint="Write where all of Spark's machines write, such as -o hdfs://HOST/FOLDER/",
@@ -220,7 +214,7 @@ class DiskFolder:
             OutputFailed: The system refused; the output of an earlier run is still there.
         """
         before = self._work.record() or {}
-        known = {*before.get("parts", {}), *before.get("replaced", ())}
+        known = known_names(self._output)
         with system_errors(self.name):
             scored = self._run / "scored"
             parts = {path.name: _state(path) for path in sorted(scored.glob("part-*"))}
@@ -265,6 +259,15 @@ class DiskFolder:
         own = self._output.with_name(f"{self._output.name}.rejects.ndjson")  # of the local engine
         if told is not None and Path(told) == own:
             own.unlink(missing_ok=True)
+
+
+def _unpacked_size(path: Path) -> int:
+    """A text's size in bytes; a packed one ends in it, modulo 2^32 (RFC 1952), and Spark packs each as one member."""
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(-4, os.SEEK_END)
+        return int.from_bytes(stream.read(4), "little")
 
 
 def _state(path: Path) -> dict[str, int] | None:

@@ -118,6 +118,14 @@ def listed(spark: Any, uri: str) -> list[tuple[str, int, str]]:
     return [(row[0], row[1], row[2].isoformat()) for row in found.collect()]
 
 
+def unpacked_size(spark: Any, path: str) -> int:
+    """Return how many bytes the lines of packed files have, line feeds included."""
+    from pyspark.sql import functions as f
+
+    lines = read_texts(spark, [path], whole=False).select((f.length(f.col(VALUE)) + 1).alias("size"))
+    return int(lines.agg(f.sum("size")).collect()[0][0] or 0)
+
+
 def head_of(spark: Any, path: str, lines: int) -> bytes:
     """Return the first lines of a file."""
     from pyspark.sql import functions as f
@@ -143,6 +151,6 @@ def arrow_schema(schema: Any) -> Any:
     """Return the pyarrow.Schema of one of Spark's; instants are in UTC, as the session is."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    asks = "timezone" in inspect.signature(to_arrow_schema).parameters  # Spark 3.5 takes UTC by itself
-    more: dict[str, Any] = {"timezone": "UTC"} if asks else {}
-    return to_arrow_schema(schema, **more)
+    # From Spark 4.2 on it asks for the zone that times are in, which before was always this one.
+    zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in inspect.signature(to_arrow_schema).parameters else {}
+    return to_arrow_schema(schema, **zone)

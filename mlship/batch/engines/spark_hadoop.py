@@ -24,6 +24,8 @@ from mlship.errors import OutputFailed, UsageError
 
 _PART = re.compile(r"part-(\d+)-.*?(?:-c(\d+))?\..*")
 
+_OUR_REJECTS = re.compile(r"part-\d{5,}-\d{5,}\.ndjson")
+
 
 class ClusterFolder:
     """Where a run on Spark writes on a cluster; see `spark_folder.DiskFolder`.
@@ -61,9 +63,15 @@ class ClusterFolder:
 
     def check(self, job: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
         """Refuse to replace what mlship did not write, and tell whether the job is done already."""
-        if self._java is None:
-            return None  # Spark refuses to write where something is
+        if self._java is None:  # Spark itself refuses to write where something is
+            if overwrite:
+                raise UsageError(
+                    f"--overwrite does not go with '{self.name}': through Spark Connect nothing there can be removed.",
+                    hint="Name another folder with -o.",
+                )
+            return None
         files, path = self._files()
+        self._check_rejects(overwrite=overwrite)
         if not files.exists(path(self._output)):
             return None
         record = self._record()
@@ -79,6 +87,18 @@ class ClusterFolder:
             )
         whole = SUCCESS in there and all(there.get(name) == size for name, size in parts.items())
         return record if whole and record.get("job") == job else None
+
+    def _check_rejects(self, *, overwrite: bool) -> None:
+        files, path = self._files()
+        if overwrite or not files.exists(path(self._rejects)):
+            return
+        names = [status.getPath().getName() for status in files.listStatus(path(self._rejects))]
+        if not all(name == SUCCESS or _OUR_REJECTS.fullmatch(name) for name in names):
+            raise UsageError(
+                f"'{self._rejects}' is there already and holds no rejected rows of mlship.",
+                hint=OVERWRITE,
+                code="output_exists",
+            )
 
     def _record(self) -> dict[str, Any]:
         files, path = self._files()
@@ -118,13 +138,13 @@ class ClusterFolder:
             OutputFailed: Something of it is not there.
         """
         spark, place = self._spark(), self.begin().scored
-        found: int | None
+        wanted = expected.size
         if expected.rows is not None:
             found, wanted = frames.read_parquet(spark, [frames.literal(place)]).count(), expected.rows
-        elif expected.size is not None:
-            found, wanted = sum(size for _, size, _ in frames.listed(spark, frames.literal(place))), expected.size
+        elif self._suffix.endswith(".gz"):
+            found = frames.unpacked_size(spark, frames.literal(place))
         else:
-            return
+            found = sum(size for _, size, _ in frames.listed(spark, frames.literal(place)))
         if found != wanted:
             raise OutputFailed(
                 f"What Spark wrote for '{self.name}' does not add up: {found:,} of {wanted:,} are there.",

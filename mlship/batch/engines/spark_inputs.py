@@ -21,12 +21,28 @@ if TYPE_CHECKING:
     from mlship.tables.dialect import Told
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*")
+_PLACE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://([^/]*))?/*(.*)", re.DOTALL)
+_PATTERN = re.compile(r"[*?\[{]")
 _HEAD_LINES = 20_000
 
 
 def is_uri(name: str) -> bool:
     """Tell whether a name is a URI, and no path of this machine."""
     return _URI.fullmatch(name) is not None and not name.startswith("file:")
+
+
+def inside(uri: str, folder: str) -> str | None:
+    """Return what a file's URI has below a folder's, empty for the folder itself; None where it lies elsewhere.
+
+    The name of a file system counts only where both tell it: `hdfs:///in/` is listed as `hdfs://host:port/in/`.
+    """
+    ours, theirs = _PLACE.fullmatch(uri), _PLACE.fullmatch(folder)
+    if ours is None or theirs is None or ours[1] != theirs[1] or (ours[2] and theirs[2] and ours[2] != theirs[2]):
+        return None
+    path, base = ours[3], theirs[3].rstrip("/")
+    if path == base or not base:
+        return path if not base else ""
+    return path[len(base) + 1 :] if path.startswith(f"{base}/") else None
 
 
 @dataclass(frozen=True)
@@ -94,19 +110,24 @@ def _path(name: str) -> str:
 
 def _expanded(uri: str, spark: Any) -> Iterator[Input]:
     files = sorted(frames.listed(spark, uri))
-    base = uri.rstrip("/")
-    alone = [path for path, _, _ in files] == [base]
-    given = [file for file in files if alone or (kind_of(file[0]) and not _hidden(file[0], base))]
+    base = _fixed(uri)
+    names = {path: inside(path, base) for path, _, _ in files}
+    alone = list(names.values()) == [""]
+    given = [file for file in files if alone or (kind_of(file[0]) and not _hidden(names[file[0]] or file[0]))]
     if not given:
         raise InputRefused(f"'{uri}' has no file to score.", hint="Check it where Spark runs.", code="no_input")
     for path, size, changed in given:
         if size == 0:
             raise InputRefused(f"'{path}' is empty.", hint="Check what should have written it.", code="empty_input")
-        inside = PurePosixPath(path.removeprefix(base).lstrip("/")) if path.startswith(base) else PurePosixPath(path)
-        keys = {} if alone else partition_values(inside)
+        keys = partition_values(PurePosixPath(names[path] or ""))
         yield ClusterInput(path, known_kind(path), None, keys, {"size": size, "changed": changed}, spark)
 
 
-def _hidden(path: str, base: str) -> bool:
-    inside = path.removeprefix(base) if path.startswith(base) else path.rpartition("/")[2]
-    return any(part.startswith((".", "_")) or part.endswith(".rejects") for part in inside.split("/"))
+def _fixed(uri: str) -> str:
+    """The folders of a pattern before its first special character; what is no pattern, as it is."""
+    special = _PATTERN.search(uri)
+    return uri if special is None else uri[: uri.rindex("/", 0, special.start())]
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) or part.endswith(".rejects") for part in name.split("/"))

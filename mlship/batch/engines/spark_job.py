@@ -13,9 +13,9 @@ from mlship.batch.engines import spark_frames as frames
 from mlship.batch.engines.spark_check import check_counts, check_unchanged
 from mlship.batch.engines.spark_errors import of_spark
 from mlship.batch.engines.spark_folder import disk_uri
-from mlship.batch.engines.spark_pieces import Block
 from mlship.batch.engines.spark_plan import work_of
-from mlship.batch.engines.spark_session import RECORDS, OpenSession
+from mlship.batch.engines.spark_session import OpenSession
+from mlship.batch.engines.spark_settings import RECORDS
 from mlship.batch.engines.spark_work import WHOLE_FILES, Counted, Work
 from mlship.batch.plan import BatchPlan
 from mlship.batch.run import Check
@@ -89,6 +89,7 @@ class SparkJob:
         self._checks = checks
         self._paths = [frames.literal(_uri(given)) for given in planned.job.inputs]
         self._rows: dict[int, int] = {}
+        self._types: Any = planned.none
         if opened.connect:
             self._check_size()
         if not planned.job.inputs[0].kind.format.bytewise:
@@ -128,22 +129,28 @@ class SparkJob:
             )
 
     def _learn_types(self) -> None:
-        """Take over the types that Spark has for the columns, and look at every file's own."""
-        from mlship.tables.arrow import no_rows
-        from mlship.tables.partitions import PartitionedSource
-
+        """Look at every file's types, and whether Spark has a form for those that are read."""
         planned, job = self._planned, self._planned.job
         source = replace(job.inputs[0], keys={}).open(job.chunk_size, planned.told)
-        schema = source.none_of(source.columns).schema
+        columns = source.none_of(source.columns)
         self._count_rows(0, source.total)
         for place in range(1, len(job.inputs)):
-            self._check_types(place, schema)
-        typed = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
-        arrow = frames.arrow_schema(typed)
-        block: Any = Block(source.columns, _unread, lambda names: no_rows(arrow, names))
-        keys = job.inputs[0].keys
-        none = (PartitionedSource(block, keys) if keys else block).none_of(planned.wanted.keep)
-        self._planned = replace(planned, none=none)
+            self._check_types(place, columns.schema)
+        self._types = columns.select([name for name in planned.wanted.names if name in source.columns])
+        if job.inputs[0].path is not None:  # what lies elsewhere has the types that Spark tells
+            self._check_forms()
+
+    def _check_forms(self) -> None:
+        from mlship.tables.arrow import no_rows, other_kind
+
+        found = self._act(lambda: frames.read_parquet(self._opened.spark, self._paths).schema)
+        name = other_kind(no_rows(frames.arrow_schema(found), self._types.columns), self._types)
+        if name is not None:
+            raise InputRefused(
+                f"The column '{name}' of '{self._planned.job.inputs[0].name}' is of a type that Spark does not have.",
+                hint="Score it with: --engine local",
+                code="type_unknown_to_spark",
+            )
 
     def _count_rows(self, place: int, rows: int | None) -> None:
         """Keep how many rows an input has, of which Spark itself tells where nobody else does."""
@@ -206,6 +213,7 @@ class SparkJob:
             self._kind,
             digests=(models.session.digest, None if models.other is None else models.other.digest),
             none=packed_frame(self._planned.none),
+            types=packed_frame(self._types),
             places={_path(given): place for place, given in enumerate(self._planned.job.inputs)},
         )
 
@@ -251,10 +259,6 @@ class SparkJob:
             nothing = self.encoder.file(self._planned.none, self._planned.no_outputs)
             given = frames.one_part(self._opened.spark, nothing)
         self._act(lambda: frames.write_scored(given, path, packing, appends=appends))
-
-
-def _unread(wanted: Any) -> Any:
-    raise AssertionError(wanted)
 
 
 def _uri(given: Input) -> str:

@@ -22,11 +22,11 @@ class Given:
 
     Attributes:
         piece: The piece.
-        rows_before: How many rows of its input this task saw before it.
+        rows_before: How many rows of its input come before it, or None where other tasks may have seen some of them.
     """
 
     piece: Piece
-    rows_before: int
+    rows_before: int | None
 
 
 class Block:
@@ -84,7 +84,8 @@ def pieces(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[Giv
         if work.reading == "files":
             plan_of(work).check_columns(place, whole.columns)
         for chunk in whole.plan():
-            yield Given(Piece(0, place, whole, chunk), counted.tally.of_input[place])
+            before = counted.tally.of_input[place] if work.reading == "files" else None
+            yield Given(Piece(0, place, whole, chunk), before)
 
 
 def _with_folders(work: Work, place: int, source: Source) -> Source:
@@ -111,14 +112,15 @@ def path_of(uri: str) -> str:
 
 
 def _of_columns(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[tuple[int, Source]]:
-    from mlship.tables.arrow import runs_of, typed_rows
+    from mlship.tables.arrow import runs_of, typed_rows, unpacked_frame
 
+    types = unpacked_frame(work.types)
     for batch in batches:
         for (path,), run in runs_of(batch, [FILE]):
             place = _place(work, path)
             counted.lines[place] += run.num_rows
             columns = run.drop_columns([FILE]).rename_columns(list(work.own))
-            yield place, Block(work.columns, lambda wanted, columns=columns: typed_rows(columns, wanted))  # type: ignore[misc]
+            yield place, Block(work.columns, lambda wanted, columns=columns: typed_rows(columns, wanted, types))  # type: ignore[misc]
 
 
 def _of_files(work: Work, batches: Iterator[Any], counted: Counted) -> Iterator[tuple[int, Source]]:

@@ -35,7 +35,7 @@ def work_of(planned: BatchPlan, specs: tuple[SessionSpec, SessionSpec | None], k
         planned: What is read and written of each row.
         specs: The model and the one to compare with.
         kind: The output's format and packing.
-        more: `digests`, `none`, `places`, and `reading` where files of text are to be read as a whole.
+        more: `digests`, `none`, `types`, `places`, and `reading` where files of text are to be read as a whole.
     """
     job = planned.job
     given = job.inputs[0]

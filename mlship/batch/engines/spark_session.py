@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from mlship import extras
 from mlship.batch.engines.spark_errors import of_spark
+from mlship.batch.engines.spark_settings import exact_settings
 from mlship.batch.run import Check
 from mlship.errors import DependencyMissing, MlshipError, UsageError
 
@@ -135,9 +136,11 @@ def spark_session(options: SparkOptions, archive: Callable[[Path], Path], *, ver
         warnings.simplefilter("ignore")  # what pyspark says of other libraries is no news to the user
         sql = extras.load("pyspark.sql", needed_for="--engine spark", hint=INSTALL)
         with tempfile.TemporaryDirectory(prefix="mlship-spark-") as folder:
-            opened = _opened(sql.SparkSession, options, archive, None if verbose else Path(folder))
+            opened = _opened(
+                sql.SparkSession, options, lambda: archive(Path(folder)), None if verbose else Path(folder)
+            )
             try:
-                with _settings(opened.spark):
+                with exact_settings(opened.spark):
                     yield opened
             finally:
                 if opened.own:
@@ -145,7 +148,7 @@ def spark_session(options: SparkOptions, archive: Callable[[Path], Path], *, ver
                         opened.spark.stop()
 
 
-def _opened(sessions: Any, options: SparkOptions, archive: Callable[[Path], Path], folder: Path | None) -> OpenSession:
+def _opened(sessions: Any, options: SparkOptions, archive: Callable[[], Path], folder: Path | None) -> OpenSession:
     active = sessions.getActiveSession()
     there = active is not None or "PYSPARK_GATEWAY_PORT" in os.environ
     connect = _is_connect(options, active)
@@ -165,8 +168,9 @@ def _opened(sessions: Any, options: SparkOptions, archive: Callable[[Path], Path
     else:
         builder = _configured(builder, options, there=there)
         if options.ship_deps:
-            where = archive(folder or Path(tempfile.mkdtemp(prefix="mlship-spark-")))
-            builder = builder.config("spark.archives", f"{where}#deps").config("spark.executorEnv.PYTHONPATH", "./deps")
+            builder = builder.config("spark.archives", f"{archive()}#deps").config(
+                "spark.executorEnv.PYTHONPATH", "./deps"
+            )
     for name, value in options.conf.items():
         builder = builder.config(name, value)
     log = None if folder is None or there or connect else folder / "spark.log"
@@ -259,36 +263,3 @@ def _quiet(log: Path | None) -> Iterator[None]:
             os.dup2(copy, number)
             os.close(copy)
         os.close(target)
-
-
-@contextlib.contextmanager
-def _settings(spark: Any) -> Iterator[None]:
-    """Set what reading exactly needs, and put back what was there."""
-    before = {name: spark.conf.get(name, None) for name in (*_EXACT, RECORDS)}
-    for name, value in _EXACT.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(Exception):  # a session that has ended
-            for name, value in before.items():
-                if value is None:
-                    spark.conf.unset(name)
-                else:
-                    spark.conf.set(name, value)
-
-
-_EXACT = {
-    "spark.sql.caseSensitive": "true",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96, the default, is read as nanoseconds
-    # Old dates are what the file says, as others read and write them; Spark 3.5 refuses them else.
-    **{
-        f"spark.sql.parquet.{kind}RebaseModeIn{way}": "CORRECTED"
-        for kind in ("datetime", "int96")
-        for way in ("Read", "Write")
-    },
-}
-
-RECORDS = "spark.sql.execution.arrow.maxRecordsPerBatch"
-"""The setting that says how many rows come to a worker at a time."""

@@ -49,6 +49,7 @@ class Work:
         wanted: What is read of each row, by the inputs' names.
         outputs: The output columns.
         none: The kept columns without rows, as `tables.arrow.packed_frame` gives them.
+        types: The columns that are read out of files of typed ones, without rows, as `none`.
         columns: The inputs' columns, less those of folders.
         all_columns: The inputs' columns.
         reading: How rows come.
@@ -67,6 +68,7 @@ class Work:
     wanted: Wanted
     outputs: tuple[Output, ...]
     none: bytes
+    types: bytes
     columns: tuple[str, ...]
     all_columns: tuple[str, ...]
     reading: Reading

@@ -75,6 +75,12 @@ def test_what_spark_cannot_do_is_refused(batch: Batch, options: tuple[str, ...],
     assert words in refused.data["error"]["message"]
 
 
+def test_one_file_by_two_names_is_refused(folder: Path, batch: Batch) -> None:
+    """Spark could not tell whose its rows are."""
+    refused = batch("in.csv", str(folder / "in.csv"), *SPARK, "--json")
+    assert (refused.code, "in two ways" in refused.data["error"]["message"]) == (2, True)
+
+
 @pytest.mark.parametrize("library", ["pyspark", "pyarrow"])
 def test_the_extra_is_named_where_it_is_absent(batch: Batch, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     """Exit code 8, and what to install."""
