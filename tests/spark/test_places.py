@@ -79,7 +79,8 @@ def logged(events: Path) -> dict[str, str]:
 def test_a_session_that_is_there_is_used(folder: Path, here: Spark, tmp_path: Path) -> None:
     """Without --master the job is done in the session of the process, which can be used afterwards."""
     settings = [text for key, value in logged(tmp_path / "events").items() for text in ("--conf", f"{key}={value}")]
-    env = {**here.env, "PYSPARK_SUBMIT_ARGS": " ".join([*settings, "pyspark-shell"])}
+    submitted = " ".join([*settings, "pyspark-shell"])
+    env = {**here.env, "PYSPARK_PYTHON": sys.executable, "PYSPARK_SUBMIT_ARGS": submitted}
     done = program(folder, env, sys.executable, "-c", IN_A_SESSION)
     assert done.returncode == 0, done.stderr
     assert_right(folder, done.stdout)
