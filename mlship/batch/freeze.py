@@ -10,9 +10,10 @@ that decide the output's bytes, the number of shards, and the inputs as they wer
 * or the run is not finished. Another submission then takes it up where it stands, and is noted in the listing, so that
   all of its children do; unless an input of it was changed or is gone, since then it could not be finished.
 
-In all other cases a new listing takes its place: the run is finished, or was of another model, option or input. It does
-so only while no shard of the old run is at work (exit code 7 otherwise, to be tried again); a shard of the old run that
-comes later finds a listing that is not its own. A run that is no shard removes the listing.
+In all other cases a new listing takes its place: the run is finished, or was of another model, option or input, or of
+other versions of what decides bits, where shards of that run itself are refused (exit code 2). It does so only while no
+shard of the old run is at work (exit code 7 otherwise, to be tried again); a shard of the old run that comes later
+finds a listing that is not its own. A run that is no shard removes the listing.
 
 Shards that are started by hand have no submission to go by. Each of them looks anew where it finds the run finished,
 and where the inputs are the same there is nothing to do. Where an input changed before all are done, those that are
@@ -34,6 +35,7 @@ from mlship.batch.inputs import STDIN, Input
 from mlship.batch.job import BatchJob
 from mlship.batch.outputs.listing import DiskListing, ListedInput, Listing, ListingPlace, StoredListing
 from mlship.batch.outputs.manifest import plain
+from mlship.batch.prepare import versions
 from mlship.errors import InputRefused, OutputLocked, UsageError
 from mlship.tables.registry import known_kind
 
@@ -151,6 +153,9 @@ class _Freezing:
         if there.asked != self._asked:
             return self._instead(there, self._new(), "it was of another model, option or input")
         standing = self._place.standing(there)
+        if there.versions != versions():
+            self._check_others(there, standing.finished)
+            return self._instead(there, self._new(), "it was begun with other versions")
         if who in there.submissions or (who is None and not standing.finished and not self._job.restart):
             return there if standing.finished or self._shard.index in standing.done else self._unchanged(there)
         new = self._new()
@@ -172,7 +177,19 @@ class _Freezing:
         )
         who = () if self._shard.submission is None else (self._shard.submission,)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return Listing(self._asked, self._shard.of, listed, who, now)
+        return Listing(self._asked, self._shard.of, listed, versions(), who, now)
+
+    def _check_others(self, there: Listing, finished: bool) -> None:
+        """Refuse to be one of several shards of a run that have different versions."""
+        who = self._shard.submission
+        if who in there.submissions or (who is None and not finished and not self._job.restart):
+            ours = versions()
+            name = next(name for name in ours if there.versions.get(name) != ours[name])
+            raise UsageError(
+                f"Other shards of this run have {name} {there.versions.get(name)}, and here is {ours[name]}.",
+                hint="Give all shards the same image, or run each of them with --restart.",
+                code="other_versions",
+            )
 
     def _instead(self, there: Listing, new: Listing, why: str | None) -> Listing:
         self._place.check_idle(there)

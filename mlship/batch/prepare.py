@@ -26,7 +26,7 @@ from mlship.tables.registry import Kind, open_encoder
 if TYPE_CHECKING:
     from mlship.tables.contract import Encoder
 
-LIBRARIES = ("numpy", "onnxruntime", "polars")
+_LIBRARIES = ("numpy", "onnxruntime", "polars")
 """What decides bits besides mlship itself."""
 
 
@@ -146,6 +146,11 @@ def _same_columns(one: Signature, other: Signature) -> bool:
     )
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of what decides bits."""
+    return {"mlship": __version__, **{name: version(name) for name in _LIBRARIES}}
+
+
 def job_key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | None], output: str) -> dict[str, Any]:
     """Return what decides the output's bytes and the report, as plain JSON values.
 
@@ -178,5 +183,5 @@ def job_key(planned: BatchPlan, kind: Kind, sessions: tuple[Session, Session | N
             "compare": None if other is None else other.digest,
             "actual": job.actual,
         },
-        "version": {"mlship": __version__, **{name: version(name) for name in LIBRARIES}},
+        "version": versions(),
     }

@@ -25,12 +25,11 @@ from mlship.batch.engines.spark_folder import DiskFolder, Expected
 from mlship.batch.engines.spark_hadoop import ClusterFolder
 from mlship.batch.engines.spark_inputs import find_spark_inputs, is_uri
 from mlship.batch.engines.spark_job import Models, SparkJob
-from mlship.batch.engines.spark_plan import versions
 from mlship.batch.engines.spark_session import INSTALL, OpenSession, SparkOptions, check_conf, spark_session
 from mlship.batch.engines.spark_work import Counted
 from mlship.batch.findings import findings, of_record, too_many
 from mlship.batch.job import BatchJob, BatchReport, describe_model
-from mlship.batch.prepare import job_key, make_plan, make_scorer
+from mlship.batch.prepare import job_key, make_plan, make_scorer, versions
 from mlship.batch.run import Check
 from mlship.errors import MlshipError, OutputFailed
 from mlship.tables.registry import Kind, open_encoder

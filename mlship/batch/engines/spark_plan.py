@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlship import __version__
 from mlship.batch.engines.spark_pieces import Block
 from mlship.batch.engines.spark_work import Reading, Work
 from mlship.batch.inputs import Input
 from mlship.batch.plan import BatchPlan
-from mlship.batch.prepare import LIBRARIES, make_scorer
+from mlship.batch.prepare import make_scorer
 from mlship.model.session import SessionSpec
 from mlship.tables.registry import Kind, open_encoder
 
@@ -21,11 +19,6 @@ if TYPE_CHECKING:
     from mlship.batch.score import Scorer
     from mlship.model.session import Session
     from mlship.tables.contract import Source
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what decides bits."""
-    return {"mlship": __version__, **{name: version(name) for name in LIBRARIES}}
 
 
 def work_of(planned: BatchPlan, specs: tuple[SessionSpec, SessionSpec | None], kind: Kind, **more: Any) -> Work:

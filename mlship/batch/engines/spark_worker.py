@@ -68,7 +68,8 @@ class _Task:
 
     def __init__(self, work: Work) -> None:
         from mlship.batch.engines.spark_parts import Files, Lines
-        from mlship.batch.engines.spark_plan import scorer_of, versions
+        from mlship.batch.engines.spark_plan import scorer_of
+        from mlship.batch.prepare import versions
 
         other = None if work.other is None else _session(work.other, work.digests[1] or "")
         session = _session(work.model, work.digests[0])

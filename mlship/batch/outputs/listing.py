@@ -46,6 +46,7 @@ class Listing:
         asked: Digest of what was asked for: model, options, number of shards, and the inputs as they were named.
         shards: How many shards there are.
         inputs: The inputs.
+        versions: Of mlship and the libraries that decide bits: shards with others would be of another run.
         submissions: Who goes by it, as far as that is known; see `Shard.submission`.
         taken: When it was taken, in UTC, for people.
     """
@@ -53,6 +54,7 @@ class Listing:
     asked: str
     shards: int
     inputs: tuple[ListedInput, ...]
+    versions: dict[str, str]
     submissions: tuple[str, ...] = field(default=(), compare=False)
     taken: str = field(default="", compare=False)
 
@@ -60,6 +62,7 @@ class Listing:
     def digest(self) -> str:
         """Return what tells it from others: sha256 of what was asked for and of the inputs."""
         told = {"asked": self.asked, "shards": self.shards, "inputs": [asdict(one) for one in self.inputs]}
+        told |= {"versions": self.versions}
         return hashlib.sha256(plain(told).encode()).hexdigest()
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mlship import objects
+from mlship.batch import prepare
 from mlship.batch.freeze import shared_out
 from mlship.batch.inputs import Input
 from mlship.batch.outputs.folder import FolderOutput
@@ -135,6 +136,26 @@ def test_a_submission_takes_up_what_another_left(place: Place) -> None:
     assert "was scored before" in place.child(1, parent="job-2").stderr
     assert place.child(2, parent="job-2").code == 0
     assert "was scored before" in place.child(0, parent="job-2").stderr
+    assert published(place.output) == expected
+
+
+@pytest.mark.parametrize("parent", ["job-1", None], ids=["array", "by hand"])
+@ON_DISK
+def test_shards_of_two_versions(place: Place, monkeypatch: pytest.MonkeyPatch, parent: str | None) -> None:
+    """A shard of a run that other versions began is refused; a new submission, or --restart, does all anew."""
+    expected, ours = place.alone(), prepare.__version__
+    assert place.child(1, parent=parent).code == 0
+    monkeypatch.setattr(prepare, "__version__", "9.9")
+    refused = place.child(0, parent=parent)
+    assert refused.code == 2
+    assert "Other shards of this run have mlship 0.1" in refused.stderr
+    assert "and here is 9.9" in refused.stderr
+    ended = place.all(parent=parent and "job-2", more=() if parent else ("--restart",))
+    assert "it was begun with other versions" in ended[0].stderr
+    assert published(place.output) == expected
+    monkeypatch.setattr(prepare, "__version__", ours)
+    ended = place.all(parent=parent and "job-3")
+    assert "was scored before" not in "".join(one.stderr for one in ended)
     assert published(place.output) == expected
 
 
