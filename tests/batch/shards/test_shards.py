@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlship import objects
-from mlship.batch import prepare
+from mlship import __version__, objects
 from mlship.batch.freeze import shared_out
 from mlship.batch.inputs import Input
 from mlship.batch.outputs.folder import FolderOutput
@@ -143,9 +142,9 @@ def test_a_submission_takes_up_what_another_left(place: Place) -> None:
 @ON_DISK
 def test_shards_of_two_versions(place: Place, monkeypatch: pytest.MonkeyPatch, parent: str | None) -> None:
     """A shard of a run that other versions began is refused; a new submission, or --restart, does all anew."""
-    expected, ours = place.alone(), prepare.__version__
+    expected = place.alone()
     assert place.child(1, parent=parent).code == 0
-    monkeypatch.setattr(prepare, "__version__", "9.9")
+    monkeypatch.setattr("mlship.batch.prepare.__version__", "9.9")
     refused = place.child(0, parent=parent)
     assert refused.code == 2
     assert "Other shards of this run have mlship 0.1" in refused.stderr
@@ -153,7 +152,7 @@ def test_shards_of_two_versions(place: Place, monkeypatch: pytest.MonkeyPatch, p
     ended = place.all(parent=parent and "job-2", more=() if parent else ("--restart",))
     assert "it was begun with other versions" in ended[0].stderr
     assert published(place.output) == expected
-    monkeypatch.setattr(prepare, "__version__", ours)
+    monkeypatch.setattr("mlship.batch.prepare.__version__", __version__)
     ended = place.all(parent=parent and "job-3")
     assert "was scored before" not in "".join(one.stderr for one in ended)
     assert published(place.output) == expected
