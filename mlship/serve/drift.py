@@ -21,10 +21,10 @@ import numpy as np
 from mlship.model.feed import Feed, columns_of, joined, joined_outputs
 from mlship.model.values.codes import Array
 from mlship.monitor.contract import Counts, Seen
+from mlship.monitor.distribution import Distribution
 from mlship.monitor.drift import Drift
 from mlship.monitor.metrics import Metrics
 from mlship.monitor.predictions import Predictions
-from mlship.serve.distribution import Distribution
 from mlship.serve.exchange import Exchange
 from mlship.serve.served import Served
 from mlship.serve.watchers import Load
