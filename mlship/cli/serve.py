@@ -36,13 +36,34 @@ def serve(
     tls_key: given.TlsKey = None,
     tls_client_ca: given.TlsClientCa = None,
     trusted_proxy: given.TrustedProxy = None,
+    kafka_config: given.KafkaConfig = None,
+    topic_in: given.TopicIn = None,
+    topic_out: given.TopicOut = None,
+    topic_rejects: given.TopicRejects = None,
+    at_least_once: given.AtLeastOnce = False,
+    keep: given.Keep = "none",
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
 ) -> None:
-    """Serve a model over HTTP: POST /predict scores rows, /livez and /readyz tell how it is."""
+    """Serve a model over HTTP: POST /predict scores rows, /livez and /readyz tell how it is.
+
+    With --kafka-config it scores the records of a topic instead, each exactly once.
+    """
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
+    from mlship.cli.serve_stream import Given, serve_stream, wants_stream
+
+    if wants_stream(ctx):
+        from mlship.cli.serve_given import port_of
+
+        at = port_of(ctx, "port", port, console.warn)
+        topics = (topic_in, topic_out, topic_rejects)
+        told = Given(
+            models, kafka_config, topics, at_least_once, keep, workers, watch, host, 8000 if at is None else at
+        )
+        serve_stream(console, told)
+        return
     from mlship.cli.serve_given import port_of, tls_of
     from mlship.cli.serve_told import announce
     from mlship.serve.host import serve as run

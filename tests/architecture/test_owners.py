@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "mlship"
 # Library -> the packages and modules of mlship that may import it, as paths below the package.
 OWNERS: dict[str, tuple[str, ...]] = {
     "cloudpickle": (),
+    "confluent_kafka": ("stream",),
     "cronsim": ("batch",),
     "flask": ("serve",),
     "gunicorn": ("serve",),

@@ -1,0 +1,179 @@
+"""One process of a stream: a member of the consumer group with a session of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlship.errors import MlshipError, error_facts, exit_code_of
+from mlship.model.compatible import check_fits
+from mlship.model.session import Session, SessionSpec, open_session
+from mlship.model.watch import Watch
+from mlship.monitor.metrics import Metrics
+from mlship.stream.clients import check_topics, consumer_of
+from mlship.stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from mlship.stream.identity import Identity
+from mlship.stream.loop import Loop
+from mlship.stream.observed import Observed
+from mlship.stream.options import StreamOptions
+from mlship.stream.reader import Reader
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+GRACE_SECONDS = 25.0
+"""How long a stop may take: Kubernetes kills 30 s after SIGTERM."""
+_log = logging.getLogger("mlship.stream")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process stands among those of its stream; picklable.
+
+    Attributes:
+        folder: The folder that they share.
+        verbose: Whether what the client tells is logged too.
+    """
+
+    folder: Path
+    verbose: bool
+
+
+def metrics_folder(folder: Path) -> Path:
+    """Return where in a stream's folder its metrics are."""
+    return folder / "metrics"
+
+
+def beat_file(folder: Path, pid: int) -> Path:
+    """Return the file that a process touches while it gets on."""
+    return folder / f"beat-{pid}.json"
+
+
+def work(options: StreamOptions, place: Place, parent: Connection) -> None:
+    """Work until SIGTERM, and end the process with the exit code that tells how it went.
+
+    Args:
+        options: What the stream is told.
+        place: Where this process stands.
+        parent: Told of an error as `errors.error_facts` has it.
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO if place.verbose else logging.WARNING, format="%(message)s"
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all: the parent tells what to do
+    try:
+        _Worker(options, place).run()
+    except MlshipError as error:
+        parent.send(error_facts(error))
+        sys.exit(exit_code_of(error))
+    except Exception as error:  # noqa: BLE001  whatever it is, it has to reach the parent; its text may hold values
+        if place.verbose:
+            _log.exception("A process of the stream failed.")
+        parent.send(error_facts(MlshipError(f"A process of the stream failed: {type(error).__name__}.", hint="-v")))
+        sys.exit(1)
+
+
+class _Worker:
+    def __init__(self, options: StreamOptions, place: Place) -> None:
+        self._options = options
+        self._beat = beat_file(place.folder, os.getpid())
+        self._reload = False
+        self._watch = Watch([options.model]) if options.watch else None
+        self._metrics = Metrics(metrics_folder(place.folder))
+        self._loop: Loop | None = None
+        self._session = _opened(options.model)
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        signal.signal(signal.SIGTERM, self._on_term)
+
+    def _on_hangup(self, *_: Any) -> None:
+        self._reload = True
+
+    def _on_term(self, *_: Any) -> None:
+        if self._loop is None:
+            sys.exit(0)
+        self._loop.stop(GRACE_SECONDS)
+
+    def run(self) -> None:
+        """Read, score and write."""
+        options = self._options
+        identity = Identity(options.group, options.consumer["bootstrap.servers"])
+        instance = options.consumer.get("group.instance.id")
+        consumer = consumer_of(options, None if instance is None else f"{instance}-{identity.number}")
+        check_topics(consumer, options.topics, options.consumer["bootstrap.servers"])
+        reader = Reader(consumer, options.topics.source, options.bounds)
+        observed = Observed(self._metrics, self._session)
+        self._loop = loop = Loop(options, reader, self._session, observed, self._takeover)
+        name = identity.transactional_id if instance is None else f"mlship.{options.group}.{instance}-{identity.number}"
+        delivery: Delivery = (
+            ExactlyOnce(options, consumer, loop.keep_alive, name)
+            if options.exactly_once
+            else AtLeastOnce(options, consumer, loop.keep_alive)
+        )
+        delivery.start()
+        try:
+            loop.run(delivery, self._tell)
+        finally:
+            observed.tick({}, 0)
+            delivery.close()
+            consumer.close()
+
+    def _tell(self) -> None:
+        """Show that this process gets on, and with which model."""
+        card = self._session.card
+        told = {
+            "name": card.name,
+            "version": card.version,
+            "digest": self._session.digest,
+            "golden": self._session.replay.agrees,
+        }
+        part = self._beat.with_suffix(".part")
+        part.write_text(json.dumps({"at": time.time(), "model": told}), encoding="utf-8")
+        part.replace(self._beat)
+
+    def _takeover(self) -> Session | None:
+        """Another model, where one is there and can take the place of this one; else all stays as it is."""
+        due = self._reload or (self._watch is not None and self._watch.changed())
+        self._reload = False
+        if not due:
+            return None
+        source = self._options.model
+        try:
+            session = _opened(source)
+            if session.digest == self._session.digest:
+                return None
+            check_fits(session.signature, self._session.signature.to_json(), source)
+        except MlshipError as error:
+            _log.warning("The model was not taken over: %s", error.message)
+            return None
+        self._session = session
+        _log.warning("The model %s %s was taken over.", session.card.name, session.card.version)
+        return session
+
+
+def _opened(source: str) -> Session:
+    """Open a model, which replays its golden rows."""
+    from mlship import objects
+
+    if objects.is_uri(source):
+        data, _ = objects.get(objects.parse(source))
+        return open_session(SessionSpec(data, origin=source))
+    return open_session(SessionSpec(Path(source)))
+
+
+def beats(folder: Path, pids: list[int], seconds: float) -> list[dict[str, Any]]:
+    """Return with which models those processes work that got on within so many seconds."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError):
+            beat = json.loads(beat_file(folder, pid).read_bytes())
+            if time.time() - beat["at"] <= seconds:
+                found.append(beat["model"])
+    return found
