@@ -62,10 +62,14 @@ class Broker:
     Attributes:
         folder: Where its data is; what it said is in `broker.log` there.
         port: Where it listens for clients.
+        far_port: Where it listens for those who come through a proxy.
+        proxy_port: What it tells those of where it is: the proxy's port.
     """
 
     folder: Path
     port: int = field(default_factory=free_port)
+    far_port: int = field(default_factory=free_port)
+    proxy_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,11 +86,15 @@ class Broker:
                 (
                     "process.roles=broker,controller",
                     "node.id=1",
-                    f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}",
+                    (
+                        f"listeners=NEAR://127.0.0.1:{self.port},FAR://127.0.0.1:{self.far_port},"
+                        f"CONTROLLER://127.0.0.1:{controller}"
+                    ),
+                    f"advertised.listeners=NEAR://127.0.0.1:{self.port},FAR://127.0.0.1:{self.proxy_port}",
+                    "inter.broker.listener.name=NEAR",
                     f"controller.quorum.voters=1@127.0.0.1:{controller}",
                     "controller.listener.names=CONTROLLER",
-                    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+                    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,NEAR:PLAINTEXT,FAR:PLAINTEXT",
                     f"log.dirs={self.folder / 'data'}",
                     "offsets.topic.replication.factor=1",
                     "offsets.topic.num.partitions=4",
