@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.serve.server import environment
-from tests.stream.broker import Broker, free_port
+from tests.stream.broker import free_port
 from tests.stream.conftest import SAMPLES
 from tests.stream.topics import Record, Topics, records_of
 
@@ -267,8 +267,3 @@ def test_without_the_library(model: Path, tmp_path: Path) -> None:
     options = ["--kafka-config", str(tmp_path / "k"), "--topic-in", "a", "--topic-out", "b", "--json"]
     code, result, _ = ended([sys.executable, "-c", blocked, "serve", str(model), *options])
     assert (code, result["error"]["hint"]) == (8, "pip install 'mlship[kafka]'")
-
-
-def test_broker_fixture_is_real(broker: Broker) -> None:
-    """The broker is Apache Kafka of version 4."""
-    assert "Kafka version: 4." in (broker.folder / "broker.log").read_text(encoding="utf-8")
