@@ -3,14 +3,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 SKLEARNS ?= 1.4 1.5 1.6 1.7 1.8 1.9
+SPARKS ?= 3.5.7 4
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all faults soak bench-batch bench-serve bench-stream broker matrix lint samples check clean
+.PHONY: help run test test-all faults soak bench-batch bench-serve bench-spark bench-stream broker matrix spark-matrix lint samples locks check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.group-samples ## Export a sample model, score its CSV and show the first scored rows
 	@rm -rf .run && mkdir .run
@@ -45,13 +46,25 @@ bench-stream: $(VENV)/.group-test ## Measure a scored topic of Kafka against a h
 broker: $(VENV)/.group-test ## Start a broker of Apache Kafka at 127.0.0.1:9092 to try streams with; Java 17 and Maven are needed
 	$(BIN)/python -m tests.stream.broker .cache/broker 9092
 
+bench-spark: $(VENV)/.group-test ## Measure batch on Spark against the local engine and plain Spark; ARGS="--only lr --rounds 5" choose
+	$(BIN)/python -m tests.benchmarks.bench_spark $(ARGS)
+
 matrix: $(BIN)/python ## Run the end-to-end tests beside each minor version of scikit-learn
 	@for version in $(SKLEARNS); do \
 		echo "=== scikit-learn $$version"; \
 		$(PYTHON) -m venv .matrix/$$version && \
 		.matrix/$$version/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 		.matrix/$$version/bin/python -m pip install --quiet --editable . --group pytest "scikit-learn==$$version.*" && \
-		.matrix/$$version/bin/python -m pytest -m lowest -W default -q --ignore tests/export/converters || exit 1; \
+		.matrix/$$version/bin/python -m pytest -m lowest -W default -q --ignore tests/export/converters --ignore tests/targets || exit 1; \
+	done
+
+spark-matrix: $(BIN)/python ## Run the tests of Spark beside each of its versions; ARGS=--whole runs their campaigns
+	@for version in $(SPARKS); do \
+		echo "=== Spark $$version"; \
+		$(PYTHON) -m venv .matrix/spark-$$version && \
+		.matrix/spark-$$version/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+		.matrix/spark-$$version/bin/python -m pip install --quiet --editable . --group pytest "pyspark==$$version.*" && \
+		.matrix/spark-$$version/bin/python -m pytest tests/spark -W default -q $(ARGS) || exit 1; \
 	done
 
 lint: $(VENV)/.group-lint ## Check style, formatting, types and layers
@@ -64,6 +77,15 @@ samples: $(VENV)/.group-samples ## Train the sample models again
 	$(BIN)/python sample_models/penguins/train.py
 	$(BIN)/python sample_models/diabetes/train.py
 	$(BIN)/python sample_models/breast_cancer/train.py
+
+LOCKS := $(wildcard mlship/targets/locks/*.in)
+
+locks: ## Renew the lists of libraries that bundles install
+	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv
+	cd mlship/targets/locks && for list in $(notdir $(basename $(LOCKS))); do \
+		../../../.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --upgrade \
+			--generate-hashes --no-header --no-annotate $$list.in -o $$list.txt || exit 1; \
+	done
 
 check: lint test ## Run what has to pass before a change is handed in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlship import objects
@@ -14,6 +14,7 @@ from mlship.batch.outputs.contract import Output
 from mlship.batch.outputs.file import FileOutput, FileTarget
 from mlship.batch.outputs.folder import FolderOutput, FolderTarget
 from mlship.batch.outputs.objects import ObjectOutput
+from mlship.batch.outputs.shared import SharedObjects
 from mlship.batch.outputs.stream import StreamOutput
 from mlship.errors import OutputFailed, UsageError
 from mlship.tables.contract import Encoder
@@ -133,10 +134,11 @@ def open_output(job: BatchJob, kind: Kind, encoder: Encoder, models: tuple[Path,
     if name == STDOUT:
         return StreamOutput(sys.stdout.buffer, job.rejects)
     if objects.is_uri(name):
-        return ObjectOutput(name, kind.suffix)
+        return ObjectOutput(name, kind.suffix) if job.shard is None else SharedObjects(name, kind.suffix, job.shard)
     path = Path(name)
     _check_folder(path)
     if name.endswith("/"):
+        check_output_apart(name, job.inputs)
         return FolderOutput(FolderTarget(path, job.rejects or _rejects_of(job, path), kind.suffix, job.shard))
     if path.exists() and not path.is_file():
         hint = f"End it in a slash for a folder of parts: -o '{name}/'" if path.is_dir() else "Name a file with -o."
@@ -163,10 +165,6 @@ def _check_shared(job: BatchJob, name: str) -> None:
         )
     if not objects.is_uri(name):
         return
-    if job.shard is not None:
-        raise UsageError(
-            f"Shards cannot share '{name}'.", hint=f"Give each a folder of its own: -o {name}{job.shard.index}/"
-        )
     if job.rejects is not None:
         raise UsageError(
             f"Rejected rows of '{name}' are told in that folder, not in '{job.rejects}'.", hint="Leave --rejects away."
@@ -202,6 +200,30 @@ def _check_not_given(job: BatchJob, name: str, models: tuple[Path, ...]) -> None
                 raise _itself(what, target, f"{kind} '{source}'", option)
 
 
+def _lies_in(given: Input, folder: str) -> bool:
+    return given.path is not None and Path(os.path.realpath(folder)) in Path(os.path.realpath(given.path)).parents
+
+
+def check_output_apart(output: str, inputs: Sequence[Input], lies_in: Callable[[Input, str], bool] = _lies_in) -> None:
+    """Refuse a folder that inputs lie in: once it is replaced by what came of them, they are gone.
+
+    Args:
+        output: The folder.
+        inputs: What is read.
+        lies_in: Tells whether an input lies in a folder; where nothing is given, in one of a disk.
+
+    Raises:
+        UsageError: One lies in it.
+    """
+    for given in inputs:
+        if lies_in(given, output):
+            raise UsageError(
+                f"The input '{given.name}' lies in the output '{output}', which is replaced as a whole.",
+                hint="Write elsewhere with -o.",
+                code="output_is_input",
+            )
+
+
 def check_report_apart(report: Path, inputs: Sequence[Input]) -> None:
     """Refuse to write the report over an input, whichever run it belongs to.
 
@@ -220,7 +242,7 @@ def _itself(what: str, target: Path, read: str, option: str) -> UsageError:
 
 
 def _rejects_of(job: BatchJob, folder: Path) -> Path:
-    share = "" if job.shard is None else f".shard-{job.shard.index}-of-{job.shard.of}"
+    share = "" if job.shard is None else f".shard-{job.shard.name}"
     return folder.with_name(f"{folder.name}{share}.rejects.ndjson")
 
 

@@ -29,9 +29,10 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
     }
     if REFUSED in totals:
         found[REFUSED] = totals[REFUSED]["rows"]
+    job = scorer.plan.job
     inputs = [
         {"path": given.name, "size": given.state.get("size"), "rows": tally.of_input[place]}
-        for place, given in enumerate(scorer.plan.job.inputs)
+        for place, given in ((place, job.inputs[place]) for place in job.places)
     ]
     stages = {
         stage: {"cpu_seconds": round(spent, 4), "rows_per_second": round(tally.read / max(spent, 1e-9))}
@@ -41,15 +42,21 @@ def findings(scorer: Scorer, totals: Mapping[str, Any], tally: Tally, seconds: M
 
 
 def too_many(
-    job: BatchJob, tally: Tally, first: tuple[str, int, CellError] | None, rejects_file: str | None
+    job: BatchJob,
+    tally: Tally,
+    first: tuple[str, int | None, CellError] | None,
+    rejects_file: str | None,
+    *,
+    kept: bool = True,
 ) -> InputRefused:
     """Return the error for more rejected rows than are allowed.
 
     Args:
         job: What was asked for.
         tally: Rows counted.
-        first: Input, row from 1 and reason of the first one, where this process saw it.
+        first: Input, row from 1 (None where rows have no number) and reason of the first one, where it is known.
         rejects_file: Where they are listed.
+        kept: Whether what is scored is there for the next run.
     """
     limit = job.limit
     told = ""
@@ -57,14 +64,16 @@ def too_many(
         name, row, error = first
         column = "" if error.column is None else f", column '{error.column}'"
         kind = f" ({error.kind} found)" if error.kind else ""
-        told = f" First: '{name}', row {row}{column}: {error.code}, {MEANINGS[error.code]}{kind}."
+        numbered = "" if row is None else f", row {row}"
+        told = f" First: '{name}'{numbered}{column}: {error.code}, {MEANINGS[error.code]}{kind}."
     written = "What came before is written" if job.output == "-" else "No output was written"
     listed = f"; '{rejects_file}' lists them all" if rejects_file else ""
     return InputRefused(
         f"{tally.rejected} of the {tally.read} rows read were rejected, more than the {limit.allowed(tally.read)} "
         f"allowed ({limit}).{told} {written}{listed}.",
         hint="Mend them, or raise --max-rejects"
-        + ("." if limit.percent is None else f", which {tally.rejected} would do; what is scored is kept."),
+        + ("" if limit.percent is None else f", which {tally.rejected} would do")
+        + ("; what is scored is kept." if kept and limit.percent is not None else "."),
         code="too_many_rejects",
     )
 

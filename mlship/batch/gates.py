@@ -43,6 +43,7 @@ class Gate:
 def judged(gates: Gates, reports: Sequence[BatchReport]) -> list[Gate]:
     """Compare what runs found with the bounds; of several runs the worst counts."""
     found = []
+    reports = [report for report in reports if report.more]  # of a shard without anything to do nothing was found
     if gates.max_drift is not None:
         found.append(_gate("max_drift", gates.max_drift, [largest_drift(report.more["drift"]) for report in reports]))
     if gates.max_changed is not None:

@@ -24,15 +24,34 @@ Keep = Literal["all", "none"] | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a run: every `of`-th piece from `index` on.
+    """A part of a run.
+
+    What comes after `of` is known once the listing of the run is; see `batch.listing`.
 
     Attributes:
         index: Its number, from 0.
         of: How many there are.
+        submission: What the children of one array job have in common and those of the next one have not, or None.
+        run: The digest of the listing that all shards of the run go by; empty where there is none yet.
+        places: Places of the inputs that are its own; None where every `of`-th chunk of the only one is, from `index`.
+        awaited: The shards that have something to do.
     """
 
     index: int
     of: int
+    submission: str | None = None
+    run: str = ""
+    places: tuple[int, ...] | None = None
+    awaited: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """Return it as --shard takes it."""
+        return f"{self.index}/{self.of}"
+
+    @property
+    def name(self) -> str:
+        """What it is called in names."""
+        return f"{self.index}-of-{self.of}"
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,18 @@ class BatchJob:
     compare: Path | None = None
     actual: str | None = None
     gates: Gates = Gates()
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Places of the inputs that this run reads."""
+        if self.shard is None or self.shard.places is None:
+            return tuple(range(len(self.inputs)))
+        return self.shard.places
+
+    @property
+    def tells_columns(self) -> bool:
+        """Whether it is this run that makes a part without rows where none comes of the first input."""
+        return 0 in self.places and (self.shard is None or self.shard.places is not None or self.shard.index == 0)
 
 
 @dataclass

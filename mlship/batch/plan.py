@@ -65,11 +65,22 @@ class BatchPlan:
             return self.first
         given = self.job.inputs[place]
         source = _opened(given, self.job.chunk_size, self.told)
-        wanted = self.first.columns if self.job.keep == "all" else self.wanted.names
-        if not set(wanted) <= set(source.columns) or (self.job.keep == "all" and len(source.columns) > len(wanted)):
+        try:
+            self.check_columns(place, source.columns)
+        except InputRefused:
             source.close()
-            raise _other_columns(given, source.columns, self.job.inputs[0], self.first.columns)
+            raise
         return source
+
+    def check_columns(self, place: int, columns: Sequence[str]) -> None:
+        """Refuse an input with other columns than the first.
+
+        Raises:
+            InputRefused: It lacks some, or has some besides where all are carried along.
+        """
+        wanted = self.first.columns if self.job.keep == "all" else self.wanted.names
+        if not set(wanted) <= set(columns) or (self.job.keep == "all" and len(columns) > len(wanted)):
+            raise _other_columns(self.job.inputs[place], columns, self.job.inputs[0], self.first.columns)
 
 
 def plan(job: BatchJob, signature: Signature, others: Sequence[str] = ()) -> BatchPlan:

@@ -173,7 +173,7 @@ class _Run:
                     break
                 for check in checks:
                     check.check()
-            if self._setting.scorer.whole_files and not self._done:
+            if self._setting.scorer.whole_files and not self._done and plan.job.tells_columns:
                 self._take_nothing()
             self._check_limit()
 
@@ -181,9 +181,9 @@ class _Run:
         """The pieces that are not done yet."""
         last = self._done[-1] if self._done else None
         index = last.index + 1 if last else 0
-        share = Share(self._plan.job.shard, alone=len(self._plan.job.inputs) == 1)
-        for place in range(last.input if last else 0, len(self._plan.job.inputs)):
-            if share.skips(place):
+        share = Share(self._plan.job.shard)
+        for place in self._plan.job.places:
+            if last is not None and place < last.input:
                 continue
             with self._reading(place), contextlib.closing(self._plan.open(place)) as source:
                 here = last if last is not None and last.input == place else None
@@ -202,7 +202,7 @@ class _Run:
             self._first_error = (name, before + scored.errors[0].row + 1, scored.errors[0])
         monitors = {monitor.name: monitor for monitor in self._setting.scorer.all_monitors}
         counts = {
-            key: found if key == REFUSED else monitors[key].place(found, piece.place, before)
+            key: found if key == REFUSED else monitors[key].place(found, job.places.index(piece.place), before)
             for key, found in scored.counts.items()
         }
         done = Done(
@@ -238,8 +238,8 @@ class _Run:
 
     def _units(self, scored: Scored) -> int:
         """How many bytes of the inputs are done, about, for telling progress."""
-        piece, inputs = scored.piece, self._plan.job.inputs
-        done = sum(given.state.get("size", 0) for given in inputs[: piece.place])
+        piece, inputs, places = scored.piece, self._plan.job.inputs, self._plan.job.places
+        done = sum(inputs[place].state.get("size", 0) for place in places if place < piece.place)
         size = inputs[piece.place].state.get("size", 0)
         total = piece.source.total
         return int(done + (size * piece.chunk.stop / total if total else 0))
@@ -265,7 +265,7 @@ class _Run:
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        for given in self._plan.job.inputs:
+        for given in (self._plan.job.inputs[place] for place in self._plan.job.places):
             if given.now() != given.state:
                 raise InputRefused(
                     f"'{given.name}' changed while it was read, so that nothing was written.",

@@ -43,6 +43,10 @@ def batch(
     max_drift: given.MaxDrift = None,
     actual: given.Actual = None,
     report: given.Report = None,
+    engine: given.Engine = "local",
+    master: given.Master = None,
+    conf: given.Conf = None,
+    ship_deps: given.ShipDeps = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
@@ -55,7 +59,7 @@ def batch(
     options = dict(locals())  # by name, since there are so many
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
-    from mlship.cli.batch_given import Given
+    from mlship.cli.batch_given import Given, said_in
     from mlship.cli.batch_run import score
 
-    score(console, Given.of(options))
+    score(console, Given.of(options, said_in(ctx)))

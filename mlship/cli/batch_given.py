@@ -12,6 +12,7 @@ from mlship.batch.inputs import STDIN
 from mlship.batch.job import BatchJob, Gates, Keep
 from mlship.batch.limit import DEFAULT, RejectLimit, parse_limit, parse_share
 from mlship.batch.shards import parse_shard
+from mlship.cli.batch_engine import check_engine
 from mlship.cli.options import parse_size
 from mlship.errors import UsageError
 from mlship.quota import available_cpus, default_workers
@@ -19,6 +20,8 @@ from mlship.report.document import check_report
 from mlship.tables.dialect import Told
 
 if TYPE_CHECKING:
+    import typer
+
     from mlship.cli.console import Console
 
 
@@ -54,11 +57,27 @@ class Given:
     max_drift: float | None
     actual: str | None
     report: Path | None
+    engine: str
+    master: str | None
+    conf: list[str] | None
+    ship_deps: bool
+    said: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> Given:
-        """Take the options out of a command's parameters."""
-        return cls(**{item.name: options[item.name] for item in fields(cls)})
+    def of(cls, options: dict[str, Any], said: frozenset[str]) -> Given:
+        """Take the options out of a command's parameters.
+
+        Args:
+            options: The parameters.
+            said: Which of them somebody gave, on the command line or in the environment.
+        """
+        return cls(**{item.name: options[item.name] for item in fields(cls) if item.name != "said"}, said=said)
+
+
+def said_in(ctx: typer.Context) -> frozenset[str]:
+    """Return the names of the parameters that are no defaults."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return frozenset(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def check(console: Console, given: Given) -> None:
@@ -77,8 +96,11 @@ def check(console: Console, given: Given) -> None:
         raise UsageError("--timezone belongs to --schedule or --stop-at.", hint="Leave it away.")
     if given.max_changed is not None and given.compare is None:
         raise UsageError("--max-changed needs a model to compare with.", hint="--compare OTHER.onnx")
+    if given.output is not None and given.output.endswith("/") and Path(given.output).name in ("", ".."):
+        raise UsageError(f"The output '{given.output}' is a folder without a name.", hint="-o scored/")
     if given.report is not None:
         check_report(given.report)
+    check_engine(given.engine, given.said)
 
 
 def job_of(given: Given) -> BatchJob:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 _READ, _WRITE, _ROWS, _RUN = "Reading", "Writing", "Rejects and comparison", "Running"
+_SPARK = "Spark"
 
 Inputs = Annotated[
     list[str],
@@ -26,7 +27,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="OUTPUT",
-        help="A file; a folder of parts when it ends in /; - for standard output. "
+        help="A file; a folder of parts when it ends in /, as Spark writes; - for standard output. "
         "Else <stem>.scored.<ext> beside each INPUT.",
         rich_help_panel=_WRITE,
     ),
@@ -92,7 +93,7 @@ MaxRejects = Annotated[
     str | None,
     typer.Option(
         metavar="N|P%",
-        help="Rejected rows allowed; a number stops at once. Else 1% or 10, whichever is more.",
+        help="Rejected rows allowed; a number stops at once (Spark: at the end). Else 1% or 10, whichever is more.",
         rich_help_panel=_ROWS,
     ),
 ]
@@ -100,7 +101,8 @@ Rejects = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Where rejected rows go, with their records; else <output stem>.rejects.ndjson, without them.",
+        help="Where rejected rows go, with their records; else <output stem>.rejects.ndjson, without them. "
+        "From Spark: the folder <output>.rejects/, with records, as its rows have no number.",
         rich_help_panel=_ROWS,
     ),
 ]
@@ -156,4 +158,30 @@ StopAt = Annotated[
     str | None,
     typer.Option(metavar="HH:MM", help="Stop at this time, to go on at the next run; exit code 6.",
                  rich_help_panel=_RUN),
+]  # fmt: skip
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="local|spark",
+        help="Where rows are scored: in this process, or on Apache Spark.",
+        rich_help_panel=_SPARK,
+    ),
+]
+Master = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Spark's master: local[4], spark://HOST:7077, yarn, or sc://HOST:15002 for Spark Connect. "
+        "Else the session that is there.",
+        rich_help_panel=_SPARK,
+    ),
+]
+Conf = Annotated[
+    list[str] | None,
+    typer.Option(metavar="K=V", help="A setting of Spark's session; may be repeated.", rich_help_panel=_SPARK),
+]
+ShipDeps = Annotated[
+    bool,
+    typer.Option("--ship-deps", help="Send mlship and its libraries to executors that lack them.",
+                 rich_help_panel=_SPARK),
 ]  # fmt: skip

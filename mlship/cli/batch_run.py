@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlship.batch.choose import check_apart, check_report_apart
 from mlship.batch.find_model import find_model
+from mlship.batch.freeze import Asked, frozen
 from mlship.batch.inputs import find_inputs
 from mlship.batch.job import BatchJob, BatchReport, describe_model
 from mlship.batch.stop import Stop, stop_on_signals
 from mlship.batch.window import WINDOW_CLOSED
+from mlship.cli.batch_engine import spark_engine
 from mlship.cli.batch_given import Given, check, job_of
 from mlship.cli.batch_told import has_begun, of_failed, summary, summed
 from mlship.errors import (
@@ -88,8 +91,9 @@ class _Go:
             checks: tuple[Any, ...] = (self.stop,)
             if stop_at is not None:
                 checks += (stop_at.window(due or datetime.now(UTC)),)
+            run = self._on_spark if self.given.engine == "spark" else self._runs
             try:
-                reports = self._runs(session, model, checks)
+                reports = run(session, model, checks)
             except MlshipError as error:
                 error.facts = {**BatchReport(model=describe_model(session)).to_json(), **error.facts}
                 self._report_of(error)
@@ -112,17 +116,14 @@ class _Go:
 
     def _runs(self, session: Session, model: Path, checks: tuple[Any, ...]) -> list[BatchReport]:
         """Do the jobs: one for all inputs where the output has a name, else one for each."""
-        inputs = find_inputs(self.given.input, self.given.format)
+        whole = self._whole(session)
         if self.job.report is not None:
-            check_report_apart(self.job.report, inputs)
-        apart = self.given.output is None and len(inputs) > 1
-        if apart and self.job.rejects is not None:
-            raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
-        jobs = (
-            [replace(self.job, inputs=(one,)) for one in inputs] if apart else [replace(self.job, inputs=tuple(inputs))]
-        )
-        if apart:
-            check_apart(jobs)
+            check_report_apart(self.job.report, whole.inputs)
+        if not whole.places:
+            self.console.say(f"Nothing to do for shard {whole.shard}: its run has {len(whole.inputs)} inputs.")
+            return [BatchReport(model=describe_model(session))]
+        apart = self.given.output is None and len(whole.inputs) > 1
+        jobs = self._apart(whole) if apart else [whole]
         reports: list[BatchReport] = []
         failed: MlshipError | None = None
         for job in jobs:
@@ -142,12 +143,37 @@ class _Go:
             raise failed
         return reports
 
+    def _whole(self, session: Session) -> BatchJob:
+        """The job with its inputs: those that are there now, or those that all shards go by."""
+        find = partial(find_inputs, self.given.input, self.given.format)
+        if self.job.shard is None or not (self.job.output or "").endswith("/"):
+            return replace(self.job, inputs=tuple(find()))
+        return frozen(Asked(self.job, tuple(self.given.input), session.digest), find, self.console.say)
+
+    def _apart(self, whole: BatchJob) -> list[BatchJob]:
+        """A job for each input."""
+        if whole.rejects is not None:
+            raise UsageError("--rejects is one file, but each input has an output of its own.", hint="-o OUTPUT")
+        jobs = [replace(whole, inputs=(one,)) for one in whole.inputs]
+        check_apart(jobs)
+        return jobs
+
+    def _on_spark(self, session: Session, model: Path, checks: tuple[Any, ...]) -> list[BatchReport]:
+        with spark_engine(self.given, self.console, checks) as spark:
+            inputs = spark.find(self.given.input, self.given.format)
+            if self.job.report is not None:
+                check_report_apart(self.job.report, inputs)
+            job = replace(self.job, inputs=tuple(inputs))
+            report = spark.run(job, model, session)
+        self.console.say(summary(job, report))
+        return [report]
+
     def _run(self, job: BatchJob, session: Session, model: Path, checks: tuple[Any, ...]) -> BatchReport:
         from mlship.batch.prepare import prepare
         from mlship.batch.run import run
 
         setting = prepare(job, model, session, self.console.say)
-        sizes = [given.state.get("size") for given in job.inputs]
+        sizes = [job.inputs[place].state.get("size") for place in job.places]
         total = None if None in sizes else sum(size for size in sizes if size)
         with self.console.progress("Scoring", total) as advance:
             report = run(setting, advance, checks)

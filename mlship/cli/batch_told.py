@@ -62,7 +62,8 @@ def summed(reports: list[BatchReport]) -> BatchReport:
 def summary(job: BatchJob, report: BatchReport) -> str:
     """Return what a run did, in a line."""
     tally = report.tally
-    names = f"'{job.inputs[0].name}'" + (f" and {len(job.inputs) - 1} more" if len(job.inputs) > 1 else "")
+    first, *more = job.places
+    names = f"'{job.inputs[first].name}'" + (f" and {len(more)} more" if more else "")
     reasons = ", ".join(f"{number:,} {code}" for code, number in sorted(tally.codes.items()))
     where = f"; see '{report.rejects_file}'" if report.rejects_file else ""
     rejected = f" ({reasons}{where})" if reasons else ""

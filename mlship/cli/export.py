@@ -33,6 +33,7 @@ def export(
     model_version: given.ModelVersion = None,
     label: given.Label = None,
     report: given.Report = None,
+    target: given.TargetName = None,
     overwrite: given.Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,7 +65,12 @@ def export(
         overwrite=overwrite,
         verbose=verbose,
     )
-    _show(console, job, run_export(job))
+    if target is None:
+        _show(console, job, run_export(job))
+        return
+    from mlship.cli.export_target import bundle
+
+    bundle(console, job, target, _show_tables)
 
 
 def _labels(texts: list[str]) -> dict[str, str]:
@@ -78,12 +84,22 @@ def _labels(texts: list[str]) -> dict[str, str]:
 
 
 def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
+    _show_tables(console, job, report)
+    if console.json:
+        console.result({"status": "done", "exit_code": 0, **report.to_json(), "error": None})
+        return
+    console.say(
+        f"Wrote {report.output} ({report.bytes:,} bytes). Score a file with: mlship batch FILE -m {report.output}"
+    )
+
+
+def _show_tables(console: Console, job: ExportJob, report: ExportReport) -> None:
+    """Tell what was found."""
     from mlship.export.summary import document_of, shortened
 
     if console.verbose:
         console.say(f"The model was loaded and asked within: {', '.join(report.held)}.")
     if console.json:
-        console.result({"status": "done", "exit_code": 0, **report.to_json(), "error": None})
         return
     document = document_of(report)
     for section in document.sections:
@@ -96,6 +112,3 @@ def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
         )
     for code, count in report.sample_rejected.items():
         console.warn(f"{count} rows of '{job.sample}' were left out of the proof: {code}.")
-    console.say(
-        f"Wrote {report.output} ({report.bytes:,} bytes). Score a file with: mlship batch FILE -m {report.output}"
-    )

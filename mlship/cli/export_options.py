@@ -7,13 +7,22 @@ from typing import Annotated, Literal
 
 import typer
 
+from mlship.targets import TARGET_NAMES
+
 Precision = Literal["auto", "float32", "float64"]
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A fitted model saved by pickle, joblib or skops, or MLflow's folder.")
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A fitted model saved by pickle, joblib or skops, or MLflow's folder; with --target an .onnx file too.",
+    ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The artifact; else ./<stem>.onnx.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE|DIR", help="The artifact, else ./<stem>.onnx; with --target the folder to make."
+    ),
 ]
 Sample = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Data to prove the model on too, and to take its baseline from.")
@@ -55,7 +64,11 @@ ModelVersion = Annotated[
     str | None, typer.Option(metavar="V", help="Its version; else the first 12 digits of the file's sha256.")
 ]
 Label = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A label to carry along; may be repeated.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that mlship did not write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what mlship did not write.")]
+TargetName = Annotated[
+    str | None,
+    typer.Option("--target", metavar="|".join(TARGET_NAMES), help="Make a folder with all that deploying there takes."),
+]
 Report = Annotated[
     Path | None, typer.Option(metavar="FILE.html|.json", help="Where to write what was found, for people or programs.")
 ]

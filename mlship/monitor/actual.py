@@ -104,7 +104,7 @@ class Actual:
             counted["above"] = tally.tally(given[scores > 0])
         return counted
 
-    def place(self, counts: Counts, file: int, first_row: int) -> Counts:  # noqa: ARG002 - it tells of no row
+    def place(self, counts: Counts, file: int, first_row: int | None) -> Counts:  # noqa: ARG002 - it tells of no row
         """Return the counts, in which no row is told."""
         return counts
 

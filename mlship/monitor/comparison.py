@@ -80,10 +80,10 @@ class Comparison:
         counted["moved"] = {scale: _farthest(seen.rows, apart) for scale, apart in moved.items()}
         return counted
 
-    def place(self, counts: Counts, file: int, first_row: int) -> Counts:
+    def place(self, counts: Counts, file: int, first_row: int | None) -> Counts:
         """Turn the rows that moved most, told within the chunk from 0, into those of a file, from 1."""
         moved = {
-            scale: [[file, first_row + row + 1, apart] for row, apart in rows]
+            scale: [] if first_row is None else [[file, first_row + row + 1, apart] for row, apart in rows]
             for scale, rows in counts["moved"].items()
         }
         return {**counts, "moved": moved}
@@ -111,9 +111,10 @@ class Comparison:
             (ours), `to` (theirs), `rows`, at most 50 times 50 of them; `numbers`, for each column `output`, `largest`
             and `mean` absolute difference, `changed` (rows that differ by more than 1e-6 of the column's largest
             number), `no_number` (rows where only one of the two is a finite number, which count as changed) and
-            `psi`; `moved`, up to 20 rows, each with `file` (its place among the inputs, from 0), `row` (from 1) and
-            `difference`, a share of the largest number in its column, None where only one is a number; `missing`
-            and `added`, outputs that only ours and only the other has; `unlike`, labels in one, numbers in the other.
+            `psi`; `moved`, up to 20 rows (none where rows have no number), each with `file` (its place among the
+            inputs, from 0), `row` (from 1) and `difference`, a share of the largest number in its column, None where
+            only one is a number; `missing` and `added`, outputs that only ours and only the other has; `unlike`,
+            labels in one, numbers in the other.
         """
         rows = int(total.get("rows", 0))
         names = {"missing": self._missing, "added": self._added, "unlike": self._unlike}

@@ -51,16 +51,16 @@ class Monitor(Protocol):
         """Count one chunk."""
         ...
 
-    def place(self, counts: Counts, file: int, first_row: int) -> Counts:
+    def place(self, counts: Counts, file: int, first_row: int | None) -> Counts:
         """Turn rows within the chunk into rows of a file.
 
         Args:
             counts: What `count` gave.
             file: Place of the chunk's file among the inputs, from 0.
-            first_row: How many rows of that file come before the chunk.
+            first_row: How many rows of that file come before the chunk; None where nobody knows, as on Spark.
 
         Returns:
-            The counts, in which each row is told by its file and its number there, from 1.
+            The counts, in which each row is told by its file and its number there, from 1, or none is.
         """
         ...
 

@@ -86,7 +86,7 @@ class Drift:
         counted = [_counted(watched, seen.columns[watched.column.name], every) for watched in self._watched]
         return {"rows": rows, "looked_at": -(-rows // every), "columns": counted}
 
-    def place(self, counts: Counts, file: int, first_row: int) -> Counts:  # noqa: ARG002 - it tells of no row
+    def place(self, counts: Counts, file: int, first_row: int | None) -> Counts:  # noqa: ARG002 - it tells of no row
         """Return the counts, in which no row is told."""
         return counts
 

@@ -49,7 +49,7 @@ class Predictions:
         outputs = {name: _counted(kind, seen.outputs[name]) for name, kind in self._kinds.items()}
         return {"rows": len(seen.rows), "outputs": outputs}
 
-    def place(self, counts: Counts, file: int, first_row: int) -> Counts:  # noqa: ARG002 - it tells of no row
+    def place(self, counts: Counts, file: int, first_row: int | None) -> Counts:  # noqa: ARG002 - it tells of no row
         """Return the counts, in which no row is told."""
         return counts
 

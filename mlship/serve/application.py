@@ -11,13 +11,13 @@ from gunicorn.app.base import BaseApplication
 
 from mlship.errors import MlshipError, error_facts, error_from
 from mlship.serve.plan import Plan
+from mlship.serve.settings import GRACEFUL_SECONDS
 from mlship.serve.worker import ServeWorker
 
 if TYPE_CHECKING:
     from mlship.serve.dispatch import Dispatch
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes its heartbeat files there with mkstemp, and unlinks them
-_GRACEFUL_SECONDS = 25  # Kubernetes kills 30 s after SIGTERM
 _KEEPALIVE_SECONDS = 75
 _LEAST_STALLED_SECONDS = 10  # a machine that is busy with other things is no reason to end a worker
 _LONGEST_REPORT = 500  # a write of up to PIPE_BUF (4096 bytes on Linux) is never mixed with another's
@@ -65,7 +65,7 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
             "preload_app": False,
             "forwarded_allow_ips": "",
             "keepalive": _KEEPALIVE_SECONDS,
-            "graceful_timeout": _GRACEFUL_SECONDS,
+            "graceful_timeout": GRACEFUL_SECONDS,
             # Of a loop that stands still: a call that hangs there is ended with its worker. Opening counts too, and all
             # workers open at once on CPUs that they share.
             "timeout": int(max(plan.timeout, _LEAST_STALLED_SECONDS) + 10 * slowest) + 1,

@@ -15,7 +15,8 @@ from mlship.errors import MlshipError, ModelRefused
 from mlship.model.watch import Watch
 from mlship.serve.application import ServeApplication
 from mlship.serve.reload import Candidate, digests
-from mlship.serve.worker import DRAIN_SECONDS, RETIRE
+from mlship.serve.settings import DRAIN_SECONDS
+from mlship.serve.worker import RETIRE
 
 _MOST_FAILURES = 5
 _FAILED = 1

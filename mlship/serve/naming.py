@@ -32,8 +32,13 @@ def named(arguments: Sequence[str]) -> dict[str, str]:
                     f"'{name}' cannot be the name of a model in a path; letters, digits, '_', '.' and '-' can.",
                     hint=f"Give it another name: model='{source}'",
                 )
-            name = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100].lstrip(".-") or "model"
+            name = fit_for_paths(name)
         if name in found:
             raise UsageError(f"Two models are called '{name}'.", hint=f"Give one another name: {name}_2='{source}'")
         found[name] = source
     return found
+
+
+def fit_for_paths(name: str) -> str:
+    """Return a name as near to another as can stand in a path."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100].lstrip(".-") or "model"

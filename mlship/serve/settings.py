@@ -9,6 +9,13 @@ from typing import Any
 
 from mlship.errors import UsageError
 
+DRAIN_SECONDS = 1.0
+"""How long a stopping server still accepts connections: load balancers need a moment to look elsewhere."""
+GRACEFUL_SECONDS = 25
+"""How long it then takes at most to answer what it had taken; whoever ends it by force has to wait for both."""
+BODIES_HELD = 8
+"""Of the largest bodies that may be: what a process holds of them is bounded, however many clients send."""
+
 _COUNT = re.compile(r"[1-9][0-9]{0,3}")
 _LINE_SECONDS = 1.0  # of work that may wait
 _LEAST_LINE, _MOST_LINE = 16, 128

@@ -12,6 +12,7 @@ from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 
 from mlship.errors import UsageError
+from mlship.files import others_may_read
 
 VARIABLE = "MLSHIP_TOKEN"
 """The variable that holds tokens where no file does."""
@@ -141,11 +142,11 @@ def _read(file: Path) -> _Entries:
     """Read a token file; the mode is that of the very file that is read."""
     try:
         with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
+            others, mode = others_may_read(stream.fileno()), os.fstat(stream.fileno()).st_mode
             data = stream.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(f"The token file '{file}' cannot be read: {error.strerror}.", hint=_HINT) from error
-    if mode & 0o077:
+    if others:
         raise UsageError(
             f"The token file '{file}' has mode {mode & 0o777:04o}: others than its owner may open it.",
             hint=f"chmod 600 {shlex.quote(str(file))}",

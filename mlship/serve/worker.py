@@ -20,14 +20,13 @@ from gunicorn.workers.gasgi import ASGIWorker
 
 from mlship.serve.newcomers import turn_away
 from mlship.serve.proxies import Proxies
+from mlship.serve.settings import BODIES_HELD, DRAIN_SECONDS
 from mlship.serve.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, context_of
 
 if TYPE_CHECKING:
     from mlship.serve.connection import Connection
     from mlship.serve.exchange import Headers
 
-DRAIN_SECONDS = 1.0
-"""How long a stopping worker still accepts connections: load balancers need a moment to look elsewhere."""
 RETIRE = signal.SIGUSR2
 """Tells a worker that others have taken its place."""
 RETIRE_SECONDS = 5.0
@@ -36,7 +35,6 @@ MOST_CONNECTIONS = 1_000
 """Connections of a worker; one more is answered 503."""
 
 _LEAST_HELD = 64 << 20
-_BODIES_HELD = 8  # of the largest that may be: what a process holds of them is bounded, however many clients send
 _PAUSE_SECONDS = 1.0
 _TICK_SECONDS = 0.25
 _HANDSHAKE_SECONDS = 0.3  # time for connections that have begun to reach the accept queue
@@ -101,7 +99,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         gc.freeze()  # what is there now stays; looking through it again and again would hold requests up
         self.deadlines = Deadlines()
         self.largest_body = plan.limits.body
-        self.most_held = max(_LEAST_HELD, _BODIES_HELD * plan.limits.body)
+        self.most_held = max(_LEAST_HELD, BODIES_HELD * plan.limits.body)
         self.safe_headers = safe_headers(encrypted=plan.tls is not None)
         self.proxies = plan.proxies
 

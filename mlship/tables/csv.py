@@ -17,7 +17,7 @@ from mlship.tables import csv_typed, records
 from mlship.tables.blocks import Cutter, Endless
 from mlship.tables.contract import ByteInput, Chunk, Wanted
 from mlship.tables.csv_rows import CsvRows
-from mlship.tables.dialect import NOTHING_TOLD, Told
+from mlship.tables.dialect import NOTHING_TOLD, Dialect, Told
 from mlship.tables.header import read_header
 
 
@@ -42,7 +42,7 @@ class CsvSource:
         self.dialect = header.dialect
         self.total = given.size if not self._cutter.recoded else None
         self._body = header.body
-        self._typed = csv_typed.Typed(header.columns, header.dialect)
+        self._reader = CsvReader(header.columns, header.dialect)
 
     def plan(self, start: int | None = None, index: int = 0) -> Iterator[Chunk]:
         """Yield the chunks with their bytes.
@@ -80,23 +80,8 @@ class CsvSource:
 
     def read(self, chunk: Chunk, wanted: Wanted) -> CsvRows:
         """Read a chunk."""
-        data = self._bytes(chunk)
-        if not data.endswith(b"\n"):
-            data += b"\n"
         place = None if self._cutter.recoded else chunk.start
-        frame = self._typed.frame(data, wanted)
-        if frame is not None:
-            return CsvRows(frame, data, wanted, place, self.dialect)
-        found = records.survey(data, self.dialect)
-        if not wanted.names and found.tidy and found.has_shape(len(self.columns)):
-            return CsvRows(pl.DataFrame(), data, wanted, place, self.dialect)
-        frame = self._texts(data, found, wanted.names)
-        if frame is not None:
-            return CsvRows(frame, data, wanted, place, self.dialect)
-        split = records.split(data, found.ends.tolist(), len(self.columns), self.dialect)
-        rows = CsvRows(self._frame(split, wanted.names), data, wanted, place, self.dialect)
-        rows.found_one_by_one(split)
-        return rows
+        return self._reader.rows(self._bytes(chunk), place, wanted)
 
     def _bytes(self, chunk: Chunk) -> bytes:
         if chunk.data is not None:
@@ -111,13 +96,59 @@ class CsvSource:
             )
         return data
 
+    def close(self) -> None:
+        """Let go of the stream."""
+        self._cutter.close()
+
+    def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Return columns of String without rows."""
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+
+class CsvReader:
+    """Reads blocks of whole records of one CSV file, wherever they come from.
+
+    Args:
+        columns: The file's columns.
+        dialect: How it is written.
+    """
+
+    def __init__(self, columns: tuple[str, ...], dialect: Dialect) -> None:
+        self._columns = columns
+        self._dialect = dialect
+        self._typed = csv_typed.Typed(columns, dialect)
+
+    def rows(self, data: bytes, place: int | None, wanted: Wanted) -> CsvRows:
+        """Read a block.
+
+        Args:
+            data: Its bytes in UTF-8; the last record need not be ended.
+            place: Where it begins in the file, or None where its rows have no place.
+            wanted: What of it is wanted.
+        """
+        if not data.endswith(b"\n"):
+            data += b"\n"
+        frame = self._typed.frame(data, wanted)
+        if frame is not None:
+            return CsvRows(frame, data, wanted, place, self._dialect)
+        found = records.survey(data, self._dialect)
+        if not wanted.names and found.tidy and found.has_shape(len(self._columns)):
+            return CsvRows(pl.DataFrame(), data, wanted, place, self._dialect)
+        frame = self._texts(data, found, wanted.names)
+        if frame is not None:
+            return CsvRows(frame, data, wanted, place, self._dialect)
+        split = records.split(data, found.ends.tolist(), len(self._columns), self._dialect)
+        rows = CsvRows(self._frame(split, wanted.names), data, wanted, place, self._dialect)
+        rows.found_one_by_one(split)
+        return rows
+
     def _texts(self, data: bytes, found: records.Survey, columns: Sequence[str]) -> pl.DataFrame | None:
         """The chunk as Polars reads it, or None when it has anything of which Polars makes something else."""
         rows = len(found.ends)
-        quoted = records.has_quotes(data, self.dialect)
+        quoted = records.has_quotes(data, self._dialect)
         if not (
             found.tidy
-            and found.has_shape(len(self.columns))
+            and found.has_shape(len(self._columns))
             and (not quoted or data.count(b"\n") == rows)  # where a text has lines, Polars may split in it
             and (b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"))
             and not data.startswith(records.BOM)  # which Polars would take off a chunk's first text
@@ -128,28 +159,20 @@ class CsvSource:
             frame = pl.read_csv(
                 data,
                 has_header=False,
-                schema=dict.fromkeys(self.columns, pl.String),
-                columns=[self.columns.index(name) for name in columns],
-                separator=self.dialect.delimiter,
-                quote_char=self.dialect.quote if quoted else None,
+                schema=dict.fromkeys(self._columns, pl.String),
+                columns=[self._columns.index(name) for name in columns],
+                separator=self._dialect.delimiter,
+                quote_char=self._dialect.quote if quoted else None,
             )
         except pl.exceptions.PolarsError:
             return None
         if frame.height != rows and columns:
             return None
-        empty = 2 * self.dialect.quote.encode()
+        empty = 2 * self._dialect.quote.encode()
         return frame.select(pl.all().replace("", None)) if quoted and empty in data else frame
 
     def _frame(self, split: records.Records, columns: Sequence[str]) -> pl.DataFrame:
         """Records as columns of texts; a row that is no record is null throughout."""
-        places = [(name, self.columns.index(name)) for name in columns]
+        places = [(name, self._columns.index(name)) for name in columns]
         texts = {name: [fields[at] or None if fields else None for fields in split.fields] for name, at in places}
         return pl.DataFrame(texts, schema=dict.fromkeys(columns, pl.String))
-
-    def close(self) -> None:
-        """Let go of the stream."""
-        self._cutter.close()
-
-    def none_of(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Return columns of String without rows."""
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))

@@ -53,7 +53,7 @@ class NdjsonSource:
             self._body = opening(lines, given.name)
             look = lines.piece(_LOOK, self._body)
             self.columns = _columns(look, given.name)
-            self._known = frozenset(self.columns)
+            self._reader = NdjsonReader(given.name, self.columns)
             if not given.seekable:  # what cannot be opened again, or only at the price of unpacking it again
                 lines.unread(look)
                 self._opened = lines
@@ -87,21 +87,7 @@ class NdjsonSource:
             InputRefused: All columns are to be carried along, and a line has one that nothing announced.
         """
         data = self._bytes(chunk) if chunk.data is None else chunk.data
-        found = objects.parsed(data)
-        if wanted.all:
-            self._check_keys(found, chunk.start)
-        return NdjsonRows(found, chunk.start, wanted)
-
-    def _check_keys(self, found: objects.Objects, start: int) -> None:
-        for row, record in enumerate(found.records):
-            if not record.keys() <= self._known:
-                new = next(key for key in record if key not in self._known)
-                raise InputRefused(
-                    f"'{self._given.name}': the line that begins at byte {start + int(found.starts[row])} has the key "
-                    f"'{new}', which no line in the first {_LOOK >> 20} MiB has, so that it is no column.",
-                    hint="Name the columns to carry along with --keep COLUMN,COLUMN (or: --keep none).",
-                    code="late_column",
-                )
+        return self._reader.rows(data, chunk.start, wanted)
 
     def _bytes(self, chunk: Chunk) -> bytes:
         size = chunk.stop - chunk.start
@@ -152,16 +138,57 @@ def _columns(look: bytes, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for record in found.records for key in record))
 
 
+class NdjsonReader:
+    """Reads blocks of whole lines of one NDJSON file, wherever they come from.
+
+    Args:
+        name: What the user calls the file.
+        columns: Its columns.
+    """
+
+    def __init__(self, name: str, columns: tuple[str, ...]) -> None:
+        self._name = name
+        self._known = frozenset(columns)
+
+    def rows(self, data: bytes, place: int | None, wanted: Wanted) -> NdjsonRows:
+        """Read a block.
+
+        Args:
+            data: Its bytes; the last line need not be ended.
+            place: Where it begins in the file, or None where its rows have no place.
+            wanted: What of it is wanted.
+
+        Raises:
+            InputRefused: All columns are to be carried along, and a line has one that nothing announced.
+        """
+        found = objects.parsed(data)
+        if wanted.all:
+            self._check_keys(found, place)
+        return NdjsonRows(found, place, wanted)
+
+    def _check_keys(self, found: objects.Objects, place: int | None) -> None:
+        for row, record in enumerate(found.records):
+            if not record.keys() <= self._known:
+                new = next(key for key in record if key not in self._known)
+                where = "a line" if place is None else f"the line that begins at byte {place + int(found.starts[row])}"
+                raise InputRefused(
+                    f"'{self._name}': {where} has the key '{new}', which no line in the first {_LOOK >> 20} MiB has, "
+                    "so that it is no column.",
+                    hint="Name the columns to carry along with --keep COLUMN,COLUMN (or: --keep none).",
+                    code="late_column",
+                )
+
+
 class NdjsonRows:
     """The rows of one chunk; see `tables.contract.Rows`.
 
     Args:
         parsed: Its lines.
-        start: Where it begins.
+        start: Where it begins, or None where its lines have no place.
         wanted: What of it is wanted.
     """
 
-    def __init__(self, parsed: objects.Objects, start: int, wanted: Wanted) -> None:
+    def __init__(self, parsed: objects.Objects, start: int | None, wanted: Wanted) -> None:
         self._parsed = parsed
         self._start = start
         self._wanted = wanted
@@ -218,9 +245,9 @@ class NdjsonRows:
             self._members[row] = objects.members(self._parsed.lines[row].decode())
         return self._members[row][name]
 
-    def byte(self, row: int) -> int:
+    def byte(self, row: int) -> int | None:
         """Return where a line begins; in what was packed or piped, as if it had not been packed."""
-        return self._start + int(self._parsed.starts[row])
+        return None if self._start is None else self._start + int(self._parsed.starts[row])
 
     def record(self, row: int) -> str:
         """Return a line; bytes that are no text stand in it as their hexadecimal digits."""

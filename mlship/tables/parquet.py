@@ -30,3 +30,15 @@ class ParquetEncoder(AssemblingEncoder):
     def _count(self, path: Path) -> int:
         there = pl.scan_parquet(path, glob=False, hive_partitioning=False).select(pl.len())
         return int(there.collect().item())
+
+
+def rows_of(path: Path) -> int:
+    """Return how many rows a Parquet file has, from its footer.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        return int(pl.scan_parquet(path, glob=False, hive_partitioning=False).select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        raise OSError(f"it is no Parquet file: {type(error).__name__}") from error

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
-    "flask", "gunicorn", "joblib", "numpy", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "sklearn",
+    "flask", "gunicorn", "joblib", "numpy", "onnx", "onnxruntime", "pandas", "polars", "pyarrow", "pyspark", "sklearn",
 }  # fmt: skip
 MAX_HELP_CPU_SECONDS = 0.3
 
@@ -109,11 +109,12 @@ def test_planted_heavy_import_at_start_is_seen(planted: Path, tmp_path: Path) ->
 
 
 def test_scoring_never_loads_the_training_library() -> None:
-    """Every module of batch and serve can be imported where scikit-learn and the pickle loaders refuse to load."""
+    """Every module of batch, serve and functions is imported where scikit-learn and pickle loaders refuse to load."""
     refused = ("sklearn", "joblib", "cloudpickle", "skl2onnx", "pandas")
-    result = import_all("mlship.batch", "mlship.serve", refused=refused)
+    packages = ("mlship.batch", "mlship.serve", "mlship.targets.aws_lambda", "mlship.targets.google_functions")
+    result = import_all(*packages, refused=refused)
     assert result.returncode == 0, result.stderr
-    assert {"mlship.batch", "mlship.serve"} <= {name.rpartition(".")[0] for name in result.stdout.split()}
+    assert set(packages) <= {name.rpartition(".")[0] for name in result.stdout.split()}
 
 
 def test_planted_training_library_in_serve_is_seen(planted: Path) -> None:

@@ -12,11 +12,17 @@ PACKAGE = Path(__file__).resolve().parents[2] / "mlship"
 
 # Library -> the packages and modules of mlship that may import it, as paths below the package.
 OWNERS: dict[str, tuple[str, ...]] = {
+    "apig_wsgi": ("targets/aws_lambda",),
+    "boto3": ("targets/aws_lambda",),
+    "botocore": ("targets/aws_lambda",),
     "cloudpickle": (),
     "confluent_kafka": ("stream",),
     "cronsim": ("batch",),
     "flask": ("serve",),
+    "functions_framework": ("targets/templates",),
+    "google": ("targets/google_functions",),
     "gunicorn": ("serve",),
+    "jinja2": ("targets",),
     "joblib": ("export",),
     "obstore": ("objects.py",),
     "onnx": ("export", "model"),  # model reads the shapes of unsigned graphs with it
@@ -27,6 +33,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "polars": ("tables",),
     "prometheus_client": ("monitor",),
     "pyarrow": ("tables",),
+    "pyspark": ("batch/engines",),
     "rich": ("cli/console.py",),
     "sklearn": ("export",),
     "typer": ("cli",),

@@ -28,12 +28,13 @@ def expected_label(score: float) -> str:
     return "yes" if not math.isnan(score) and score > 0 else "no"
 
 
-def town_model(version: str = "v1", golden_shift: float | None = None) -> bytes:
+def town_model(version: str = "v1", golden_shift: float | None = None, weight: float = -1.0) -> bytes:
     """Return a signed and proven model of `my age` (no null), `income` and `city` (no other than in training).
 
     Args:
         version: Its version.
         golden_shift: How far its golden row's score lies from what it answers; None for no golden rows.
+        weight: What a unit of income adds to the score.
     """
     numbers = helper.make_node("MatMul", ["numbers", "weights"], ["product"])
     nodes = [
@@ -51,7 +52,7 @@ def town_model(version: str = "v1", golden_shift: float | None = None) -> bytes:
         [_table("numbers", TensorProto.DOUBLE, 2), _table("city", TensorProto.STRING, 1)],
         [_table("score", TensorProto.DOUBLE, 1), _table("label", TensorProto.STRING, 1)],
         [
-            onnx.numpy_helper.from_array(np.array([[2.0], [-1.0]]), "weights"),
+            onnx.numpy_helper.from_array(np.array([[2.0], [weight]]), "weights"),
             onnx.numpy_helper.from_array(np.zeros((1, 1)), "zero"),
         ],
     )

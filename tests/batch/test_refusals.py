@@ -115,13 +115,13 @@ def test_inputs_that_are_no_tables(batch: Batch, folder: Path, name: str, said: 
         pytest.param(["--keep", "city,,income"], "--keep expects", id="empty name to keep"),
         pytest.param(["-m", "absent.onnx"], "no model file 'absent.onnx'", id="absent model"),
         pytest.param(["-o", "in.csv"], "is the input 'in.csv' itself", id="output is input"),
+        pytest.param(["-o", "./"], "a folder without a name", id="output without a name"),
         pytest.param(["-o", "./x/../in.csv", "--overwrite"], "is the input", id="by another path"),
         pytest.param(["-o", "linked.csv", "--overwrite"], "is the input", id="by a symbolic link"),
         pytest.param(["-o", "hard.csv", "--overwrite"], "is the input", id="by a hard link"),
         pytest.param(["-o", "town.onnx", "--format", "csv", "--overwrite"], "is the model", id="output is model"),
         pytest.param(["-o", "x", "--format", "csv"], "is a folder", id="output is a folder"),
         pytest.param(["-o", "/dev/null", "--format", "csv", "--overwrite"], "no regular file", id="device"),
-        pytest.param(["--engine", "spark"], "No such option", id="an option of later"),
         pytest.param(["-"], "'-' is standard input, and stands alone", id="standard input among others"),
     ],
 )
@@ -138,6 +138,17 @@ def test_wrong_usage(batch: Batch, folder: Path, arguments: list[str], said: str
     assert "hint: " in outcome.stderr
     assert names(folder) == before
     assert (folder / "in.csv").read_text() == GOOD
+
+
+@pytest.mark.parametrize("engine", ["local", "spark"])
+def test_the_output_holds_no_input(batch: Batch, folder: Path, engine: str) -> None:
+    """A folder is replaced as a whole, so that inputs in it would be gone, by whatever path they are named."""
+    (folder / "x" / "y").mkdir(parents=True)
+    (folder / "x" / "y" / "in.csv").write_text(GOOD)
+    (folder / "linked").symlink_to("x")
+    outcome = batch("linked/y/in.csv", "-o", "x/", "--overwrite", "--engine", engine)
+    assert (outcome.code, "lies in the output" in outcome.stderr) == (2, True)
+    assert (folder / "x" / "y" / "in.csv").read_text() == GOOD
 
 
 def test_null_is_foreign_to_typed_tables(batch: Batch, folder: Path) -> None:

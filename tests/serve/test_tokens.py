@@ -59,6 +59,21 @@ def test_bad_files_are_refused(tmp_path: Path, text: str | bytes, words: str) ->
         assert secret not in f"{refusal.value.message}{refusal.value.hint}"
 
 
+@pytest.mark.parametrize(("mode", "accepted"), [(0o440, True), (0o640, True), (0o660, False), (0o644, False)])
+def test_file_of_somebody_else_may_be_read_through_its_group(tmp_path: Path, mode: int, accepted: bool) -> None:
+    """A secret that Kubernetes mounts belongs to root and is read through a group; nobody else may read it either."""
+    file = token_file(tmp_path, f"a:{FIRST}\n", mode)
+    try:
+        os.chown(file, os.geteuid() + 1, -1)
+    except PermissionError:
+        pytest.skip("only root can give a file away")
+    if accepted:
+        assert Tokens.of_file(file).names == ("a",)
+    else:
+        with pytest.raises(UsageError, match=f"mode {mode:04o}"):
+            Tokens.of_file(file)
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 def test_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
     """A token file has to be its owner's alone, and the hint makes it so."""

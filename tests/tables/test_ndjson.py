@@ -69,7 +69,7 @@ def rows_of(given_bytes: ByteInput, wanted: Wanted, size: int = 1 << 20) -> list
     return [source.read(chunk, wanted) for chunk in source.plan()]
 
 
-def told(rows: list[NdjsonRows]) -> list[tuple[int, str, list[tuple[str | None, str]]]]:
+def told(rows: list[NdjsonRows]) -> list[tuple[int | None, str, list[tuple[str | None, str]]]]:
     """Return for each row where it begins, its text, and its refused values."""
     found = []
     for part in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 import numpy as np
 import polars as pl
 import pytest

@@ -62,14 +62,25 @@ class Claim:
         self._over = threading.Event()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the claim for the length of a `with` block, renewing it meanwhile.
+
+        Args:
+            patience: Seconds to wait for another run to give it back, or for its claim to expire.
 
         Raises:
             OutputLocked: Another run holds it.
             OutputFailed: The store refused, or could not be reached.
         """
-        self._take()
+        end = _now() + patience
+        while True:
+            try:
+                self._take()
+                break
+            except OutputLocked:
+                if _now() > end:
+                    raise
+                time.sleep(self._lease / 12)
         self._over.clear()
         renewing = threading.Thread(target=self._keep, name="claim", daemon=True)
         renewing.start()
@@ -89,6 +100,17 @@ class Claim:
         """
         if self._lost or _now() - self._renewed > self._lease / 2:
             self.renew()
+
+    def check_free(self) -> None:
+        """Make sure that nobody holds the claim, without taking it.
+
+        Raises:
+            OutputLocked: Another run holds it.
+            OutputFailed: The store refused, or could not be reached.
+        """
+        there = get_if_there(self._place)
+        if there is not None and not self._may_take(_read(there[0]), there[1]):
+            raise self._others()
 
     def renew(self) -> None:
         """Put the claim anew, so that it lasts for a whole lease from now on.
@@ -140,7 +162,10 @@ class Claim:
                 continue
             self._renewed = started
             return
-        raise OutputLocked(
+        raise self._others()
+
+    def _others(self) -> OutputLocked:
+        return OutputLocked(
             f"Another run of mlship is writing '{self._what}'.",
             hint=f"Wait for it to end, or write elsewhere with -o. After a kill it is free in about {self._lease:g} s.",
         )

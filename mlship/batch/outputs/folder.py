@@ -8,7 +8,6 @@ the one that finds all notes there writes `_SUCCESS`.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +19,20 @@ from mlship.batch.job import Shard
 from mlship.batch.journal import Journal, write_all
 from mlship.batch.outputs.contract import Done, Published
 from mlship.batch.outputs.file import is_part, of_job
-from mlship.batch.outputs.joining import SUCCESS, is_joined, join, note_name
+from mlship.batch.outputs.joining import (
+    SHORTLY,
+    SUCCESS,
+    check_no_shard,
+    check_strangers,
+    is_joined,
+    join,
+    known_names,
+    note_name,
+    patient,
+)
+from mlship.batch.outputs.listing import DiskListing
 from mlship.batch.outputs.work import (
     JOURNAL,
-    OVERWRITE,
     WorkFolder,
     check_rejects,
     copy_published,
@@ -32,9 +41,8 @@ from mlship.batch.outputs.work import (
     system_errors,
     truncate,
     verified,
-    work_folder,
 )
-from mlship.errors import DamagedChunk, UsageError
+from mlship.errors import DamagedChunk
 from mlship.files import file_digest, sync_directory
 
 
@@ -69,7 +77,7 @@ class FolderOutput:
         self.name = f"{target.output}/"
         self.dropped: str | None = None
         self._target = target
-        share = "" if target.shard is None else f"shard-{target.shard.index}-of-{target.shard.of}"
+        share = "" if target.shard is None else f"shard-{target.shard.name}"
         self._work = WorkFolder(target.output, share)
         self._journal = Journal(self._work / JOURNAL)
         self._parts = self._work / "parts"
@@ -83,38 +91,16 @@ class FolderOutput:
         with system_errors(self.name, "looked at"):
             check_rejects(self._target.rejects, self._target.output, overwrite=overwrite)
             record = self._work.record() or {}
-            folder = self._target.output
+            folder, shard = self._target.output, self._target.shard
             if not folder.exists():
                 return None
-            if not folder.is_dir():
-                raise UsageError(
-                    f"The output '{self.name}' is there and is no folder.", hint="Name another folder with -o."
-                )
-            strangers = sorted({path.name for path in folder.iterdir()} - self._known_names())
-            if strangers and not overwrite:
-                raise UsageError(
-                    f"'{self.name}' holds '{strangers[0]}', which mlship did not write.",
-                    hint=OVERWRITE,
-                    code="output_exists",
-                )
+            check_strangers(folder, overwrite=overwrite)
             whole = all(_digest(folder / name) == digest for name, digest in record.get("parts", {}).items())
-            shard = self._target.shard
             whole = whole and ((folder / SUCCESS).exists() if shard is None else is_joined(folder, shard))
         if record.get("job") != job or not whole or not has_rejects(record, self._target.rejects):
             return None
         self._work.tidy(self.name)
         return record
-
-    def _known_names(self) -> set[str]:
-        """The names in the folder that our runs gave."""
-        known = {SUCCESS}
-        for path in (self._work / "record.json", *work_folder(self._target.output).glob("shard-*/record.json")):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                record = json.loads(path.read_bytes())
-                known |= (
-                    set(record.get("parts", {})) | set(record.get("replaced", ())) | {record.get("note") or SUCCESS}
-                )
-        return known
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Hold the output for the length of a `with` block."""
@@ -124,11 +110,26 @@ class FolderOutput:
     def _held(self) -> Iterator[None]:
         with self._work.held():
             with system_errors(self.name):
+                self._check_alone()
                 self._put_back()
             try:
                 yield
             finally:
                 self._close()
+
+    def _check_alone(self) -> None:
+        """Make sure that shards and a run that is none never write at a time."""
+        shard, output = self._target.shard, self._target.output
+        if shard is not None:
+            with patient(output, SHORTLY):
+                self._check_run()
+            return
+        check_no_shard(output)
+
+    def _check_run(self) -> None:
+        shard = self._target.shard
+        assert shard is not None
+        DiskListing(self._target.output).check_run(shard.run)
 
     def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool]) -> list[Done]:
         """Return the chunks of an unfinished run of this job that are whole."""
@@ -196,7 +197,7 @@ class FolderOutput:
             "parts": parts,
             "outputs": [self.name],
             "rejects_file": None if rejects is None else str(rejects),
-            "replaced": sorted(self._known_names()),
+            "replaced": sorted(known_names(self._target.output)),
         }
         shard = self._target.shard
         # Before the record: where the parts stay the same, the record alone says that all is done.
@@ -206,7 +207,7 @@ class FolderOutput:
             if shard is None:
                 self._replace_folder()
             else:
-                join(self._target.output, self._parts, shard, known)
+                join(self._target.output, self._parts, shard, known, self._check_run)
         self._close()
         self._work.clear()
         return Published(

@@ -7,18 +7,24 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlship.batch.outputs.contract import Done
 from mlship.errors import InputRefused
 from mlship.objects import Found, Location, ObjectChanged, stream
 
+if TYPE_CHECKING:
+    from mlship.batch.job import Shard
+
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
-CLAIM, CLOCK = "_mlship/claim.json", "_mlship/clock"
+INNER = "_mlship/"
+CLAIM, CLOCK, LISTING = f"{INNER}claim.json", f"{INNER}clock", f"{INNER}listing.json"
 FORMAT = 1
 _OWN = re.compile(
-    r"part-(?P<part>[0-9a-f]{8})-\d{5,}(\.[a-z.]+)?|_rejects-(?P<rejects>[0-9a-f]{8})\.ndjson"
+    r"part-(?P<part>[0-9a-f]{8})(-\d+-of-\d+)?-\d{5,}(\.[a-z.]+)?"
+    r"|_rejects-(?P<rejects>[0-9a-f]{8})(-\d+-of-\d+)?\.ndjson"
     r"|_mlship/(job-(?P<job>[0-9a-f]{8})\.json|(?P<entry>[0-9a-f]{8})/\d{5,}\.entry|claim\.json|clock)"
+    r"|_mlship/(listing\.json|(claim|shard)-(?P<run>[0-9a-f]{8})-\d+\.json)"
     r"|_manifest\.json|_SUCCESS"
 )
 
@@ -33,23 +39,52 @@ def job_digest(job: dict[str, Any]) -> str:
     return hashlib.sha256(plain(job).encode()).hexdigest()
 
 
-def tags_of(job: dict[str, Any]) -> tuple[str, str]:
-    """Return the two tags, 8 hexadecimal digits each, that the names of a job's objects can carry.
+def tags_of(job: dict[str, Any]) -> tuple[str, ...]:
+    """Return the three tags, 8 hexadecimal digits each, that the names of a job's objects can carry.
 
-    There are two, so that a job that is done all over again never touches what its last run published.
+    There are several, so that a job that is done all over again never touches what its last run published; and of a
+    shard there may be one that it has done and another that is still published.
     """
-    first, second = (hashlib.sha256(f"{turn}:{plain(job)}".encode()).hexdigest()[:8] for turn in (0, 1))
-    return first, second
+    return tuple(hashlib.sha256(f"{turn}:{plain(job)}".encode()).hexdigest()[:8] for turn in range(3))
 
 
-def part_name(tag: str, index: int, suffix: str) -> str:
-    """Return the name of a chunk's part."""
-    return f"part-{tag}-{index:05d}{suffix}"
+@dataclass(frozen=True)
+class Names:
+    """What the objects of a run are called, where its shards have each their own.
+
+    Attributes:
+        manifest: What tells its parts.
+        claim: What tells who writes it.
+        share: What stands for the shard in names, or empty.
+    """
+
+    manifest: str = MANIFEST
+    claim: str = CLAIM
+    share: str = ""
+
+    @classmethod
+    def of(cls, shard: Shard) -> Names:
+        """Return those of a shard."""
+        return cls(shard_name(shard.run, shard.index), shard_name(shard.run, shard.index, "claim"), f"-{shard.name}")
+
+    def part(self, tag: str, index: int, suffix: str) -> str:
+        """Return the name of a chunk's part."""
+        return f"part-{tag}{self.share}-{index:05d}{suffix}"
+
+    def rejects(self, tag: str) -> str:
+        """Return the name of the rejects object."""
+        return f"_rejects-{tag}{self.share}.ndjson"
 
 
-def rejects_name(tag: str) -> str:
-    """Return the name of the rejects object."""
-    return f"_rejects-{tag}.ndjson"
+def shard_name(run: str, index: int | str, what: str = "shard") -> str:
+    """Return the name of what tells of one shard: its manifest, or its `claim`.
+
+    Args:
+        run: The digest of the run's listing.
+        index: The shard; empty for what all those names begin with.
+        what: `shard` or `claim`.
+    """
+    return f"{INNER}{what}-{run[:8]}-{index}" + ("" if index == "" else ".json")
 
 
 def job_name(tag: str) -> str:
@@ -181,14 +216,14 @@ class Manifest:
         tag: The tag in the parts' names.
         job: sha256 of the job.
         parts: The parts, in the order of their rows.
-        rejects: The rejects object, or None when no row was rejected.
+        rejects: The rejects objects: none when no row was rejected, and several where shards have each one.
         record: What the run told of itself.
     """
 
     tag: str
     job: str
     parts: tuple[Part, ...]
-    rejects: Part | None
+    rejects: tuple[Part, ...]
     record: dict[str, Any]
 
     @property
@@ -198,8 +233,8 @@ class Manifest:
 
     @property
     def all_parts(self) -> tuple[Part, ...]:
-        """Parts and rejects object."""
-        return self.parts if self.rejects is None else (*self.parts, self.rejects)
+        """Parts and rejects objects."""
+        return (*self.parts, *self.rejects)
 
     def to_bytes(self) -> bytes:
         """Return it as JSON for programs and people."""
@@ -217,8 +252,7 @@ class Manifest:
             found = json.loads(data)
             if found["format"] != FORMAT:
                 raise ValueError("another format")
-            rejects = None if found["rejects"] is None else Part(**found["rejects"])
-            parts = tuple(Part(**part) for part in found["parts"])
+            parts, rejects = (tuple(Part(**part) for part in found[name]) for name in ("parts", "rejects"))
             return cls(str(found["tag"]), str(found["job"]), parts, rejects, dict(found["record"]))
         except (KeyError, TypeError) as error:
             raise ValueError("no manifest") from error

@@ -10,6 +10,8 @@ Below the output's URI, with a tag of 8 hexadecimal digits that stands for the j
     _mlship/job-<tag>.json          the job under way
     _mlship/<tag>/<index>.entry     its journal: digest, a chunk as JSON, then its lines for the rejects object
 
+Of shards that share it see `shared`.
+
 A store has no rename, so parts of an unfinished run lie beside those of the last finished one. Readers who go by the
 manifest change from the old parts to the new ones at once; readers who take every `part-*` may see both for a while.
 
@@ -29,23 +31,21 @@ from typing import Any
 from mlship.batch.outputs.claim import LEASE, Claim
 from mlship.batch.outputs.contract import Done, Published
 from mlship.batch.outputs.manifest import (
-    CLAIM,
     CLOCK,
-    MANIFEST,
+    INNER,
     SUCCESS,
     Entry,
     Manifest,
+    Names,
     Part,
     entry_name,
     job_digest,
     job_name,
     journal_name,
-    part_name,
     plain,
-    rejects_name,
     tags_of,
 )
-from mlship.batch.outputs.prefix import Prefix
+from mlship.batch.outputs.prefix import Listed, Prefix
 from mlship.batch.outputs.resumption import Resumption
 from mlship.errors import DamagedChunk, OutputFailed, OutputLocked, UsageError
 from mlship.objects import ObjectChanged, ObjectThere, Stamp, parse
@@ -64,6 +64,7 @@ class ObjectOutput:
         uri: Its URI, which ends in `/`.
         suffix: What the parts' names end in, such as `.csv.gz`.
         lease: Seconds after which the claim of a killed run expires.
+        names: What its objects are called.
 
     Raises:
         UsageError: The URI does not end in `/`, or is none.
@@ -73,7 +74,7 @@ class ObjectOutput:
     whole_files = True
     resumable = True
 
-    def __init__(self, uri: str, suffix: str, *, lease: float = LEASE) -> None:
+    def __init__(self, uri: str, suffix: str, *, lease: float = LEASE, names: Names | None = None) -> None:
         if not uri.endswith("/"):
             raise UsageError(
                 f"'{parse(uri).uri}' names one object, but an output in a store is a folder of parts.",
@@ -82,7 +83,9 @@ class ObjectOutput:
         self._prefix = Prefix(parse(uri))
         self.name = self._prefix.uri
         self._suffix = suffix
-        self._claim = Claim(self._prefix.at(CLAIM), self._prefix.at(CLOCK), self.name, lease)
+        self._names = names or Names()
+        self._claim = self._claim_at(self._names.claim, lease)
+        self._patience = 0.0
         self._found: tuple[Manifest | None, Stamp | None] | None = None
         self._tag, self._job, self._head = "", "", b""
         self._chunks: dict[int, tuple[Done, Part]] = {}
@@ -96,34 +99,31 @@ class ObjectOutput:
         The parts of a finished run of this job are known by their etags or read; of another's, only by their sizes.
         """
         listed = self._prefix.list()
-        self._found = manifest, stamp = self._prefix.manifest()
-        foreign = MANIFEST if manifest is None and stamp is not None else self._prefix.foreign(listed)
-        if foreign is not None and not overwrite:
-            raise self._refused(f"'{self.name}' holds '{foreign}', which mlship did not write.")
-        if manifest is None:
-            return None
-        same = manifest.job == job_digest(job)
-        there = [part for part in manifest.all_parts if part.name in listed]
-        changed = self._prefix.changed(there, listed, deep=same)
-        if changed and not overwrite:
-            raise self._refused(f"'{self._prefix.at(changed[0]).uri}' was changed since mlship wrote it.")
-        whole = same and not changed and len(there) == len(manifest.all_parts)
-        # With its job under way, it was published but what it replaced may not be gone yet; or it is done all over.
-        if not whole or any(job_name(tag) in listed for tag in tags_of(job)):
+        self._found = manifest, _ = self._prefix.manifest()
+        same = manifest is not None and manifest.job == job_digest(job)
+        there = self._prefix.check(listed, self._found, deep=same, overwrite=overwrite)
+        if manifest is None or not same or len(there) < len(manifest.all_parts) or self._under_way(job, listed):
             return None
         self._prefix.delete([name for name in listed if name.startswith(journal_name(manifest.tag))])
-        rejects = None if manifest.rejects is None else self._prefix.at(manifest.rejects.name).uri
-        return {**manifest.record, "outputs": [self.name], "rejects_file": rejects}
+        return self._told(manifest)
 
-    def _refused(self, message: str) -> UsageError:
-        hint = "Write elsewhere with -o, or replace it with --overwrite."
-        return UsageError(message, hint=hint, code="output_exists")
+    def _claim_at(self, name: str, lease: float = LEASE) -> Claim:
+        return Claim(self._prefix.at(name), self._prefix.at(CLOCK), self.name, lease)
+
+    def _under_way(self, job: dict[str, Any], listed: Listed) -> bool:
+        """Whether what the job replaced may not be gone yet, or it is done all over."""
+        return any(job_name(tag) in listed for tag in tags_of(job))
+
+    def _told(self, manifest: Manifest) -> dict[str, Any]:
+        """What the run told that a manifest is of."""
+        rejects = self._prefix.at(manifest.rejects[0].name).uri if manifest.rejects else None
+        return {**manifest.record, "outputs": [self.name], "rejects_file": rejects}
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """See `contract.Output`."""
-        with self._claim.held():
-            now = self._prefix.manifest()
+        with self._claim.held(self._patience):
+            now = self._prefix.manifest(self._names.manifest)
             if self._found is not None and now[1] != self._found[1]:
                 raise self._meanwhile()
             self._found = now
@@ -146,14 +146,21 @@ class ObjectOutput:
     def resume(self, job: dict[str, Any], *, restart: bool, same: Callable[[Done], bool] | None = None) -> list[Done]:  # noqa: ARG002
         """See `contract.Output`. Where inputs were touched since, it is another job: its parts have another name."""
         self._claim.check()
-        listed = self._prefix.list()
-        found = Resumption(self._prefix, listed, self._manifest, job, restart=restart)
+        found = self._left(job, restart=restart)
         self._tag, self._job, self._dropped = found.tag, job_digest(job), found.words
         self._chunks = {entry.done.index: (entry.done, entry.part) for entry in found.entries}
         self._claim.check()
         self._prefix.delete(found.strays)
         self._prefix.put(job_name(self._tag), plain({"format": 1, "job": job}).encode())
         return [entry.done for entry in found.entries]
+
+    def _left(self, job: dict[str, Any], *, restart: bool) -> Resumption:
+        """What earlier runs left, none of which is at work any more."""
+        listed = self._prefix.list()
+        shards = [name for name in listed if name.startswith(f"{INNER}claim-")]
+        for _ in self._prefix.each(lambda name: self._claim_at(name).check_free(), shards):
+            pass
+        return Resumption(self._prefix, listed, self._manifest, job, restart=restart)
 
     @property
     def dropped(self) -> str | None:
@@ -172,7 +179,7 @@ class ObjectOutput:
             OutputLocked: Another run has taken over the output.
         """
         self._claim.check()
-        name, md5 = part_name(self._tag, done.index, self._suffix), hashlib.md5(data, usedforsecurity=False)
+        name, md5 = self._names.part(self._tag, done.index, self._suffix), hashlib.md5(data, usedforsecurity=False)
         part = Part(name, done.size, done.written, done.digest, md5.hexdigest())
         entry = Entry(len(self._chunks), done, part, rejects).to_bytes()
         self._submit(lambda: self._prefix.put_part(part, data))
@@ -195,7 +202,7 @@ class ObjectOutput:
         self._claim.renew()
         parts = tuple(self._chunks[chunk.index][1] for chunk in done)
         if not parts and self._head:
-            parts = (Part.of(part_name(self._tag, 0, self._suffix), 0, [self._head]),)
+            parts = (Part.of(self._names.part(self._tag, 0, self._suffix), 0, [self._head]),)
             self._prefix.put_part(parts[0], self._head)
         listed = self._prefix.list()
         damaged = self._prefix.damaged(parts, listed)
@@ -205,13 +212,17 @@ class ObjectOutput:
                 hint="Run the command again: it scores these rows again.",
             )
         rejects = self._put_rejects(done)
-        where = None if rejects is None else self._prefix.at(rejects.name).uri
+        where = self._prefix.at(rejects[0].name).uri if rejects else None
         manifest = Manifest(self._tag, self._job, parts, rejects, record)
         self._put_manifest(manifest)
-        self._prefix.put(SUCCESS, b"")
-        self._tidy([name for name in listed if self._prefix.is_stray(name, manifest)])
+        self._finish(manifest, listed)
         digests = {self._prefix.at(part.name).uri: part.sha256 for part in parts}
         return Published((self.name,), where, digests)
+
+    def _finish(self, manifest: Manifest, listed: Listed) -> None:
+        """Mark what is published as done, and remove what it replaced."""
+        self._prefix.put(SUCCESS, b"")
+        self._tidy([name for name in listed if self._prefix.is_stray(name, manifest)])
 
     def _tidy(self, strays: Sequence[str]) -> None:
         """Remove what no manifest lists any more; as long as the job's mark is there, the next run comes here again."""
@@ -227,9 +238,9 @@ class ObjectOutput:
         data = manifest.to_bytes()
         self._claim.renew()  # nobody can take the output over until this is done
         try:
-            stamp = self._prefix.put_if(MANIFEST, data, stamp)
+            stamp = self._prefix.put_if(self._names.manifest, data, stamp)
         except (ObjectThere, ObjectChanged):
-            there = self._prefix.get(MANIFEST)
+            there = self._prefix.get(self._names.manifest)
             if there is None or there[0] != data:  # else an answer got lost and the request was repeated
                 raise self._meanwhile() from None
             stamp = there[1].stamp
@@ -240,21 +251,21 @@ class ObjectOutput:
         self._wait()
         self._claim.check()
         rejects = self._put_rejects([chunk for chunk, _ in self._chunks.values()])
-        return None if rejects is None else self._prefix.at(rejects.name).uri
+        return self._prefix.at(rejects[0].name).uri if rejects else None
 
-    def _put_rejects(self, done: Sequence[Done]) -> Part | None:
-        """Put the rejects object, made of the journal's entries, each of which is looked at."""
+    def _put_rejects(self, done: Sequence[Done]) -> tuple[Part, ...]:
+        """Put the rejects object, if there is to be one, made of the journal's entries, each of which is looked at."""
         some = [chunk for chunk in done if chunk.rejects_size]
         if not some:
-            return None
+            return ()
         rows = sum(chunk.rejected for chunk in some)
-        name = rejects_name(self._tag)
+        name = self._names.rejects(self._tag)
         if sum(chunk.rejects_size for chunk in some) <= _IN_MEMORY:
             data = b"".join(self._rejects(some))
             self._prefix.put(name, data)
-            return Part.of(name, rows, [data])
+            return (Part.of(name, rows, [data]),)
         self._prefix.put(name, self._rejects(some))
-        return Part.of(name, rows, self._rejects(some))
+        return (Part.of(name, rows, self._rejects(some)),)
 
     def _rejects(self, done: Sequence[Done]) -> Iterator[bytes]:
         for start in range(0, len(done), _PENDING):

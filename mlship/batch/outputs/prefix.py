@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from mlship.batch.outputs.manifest import MANIFEST, Manifest, Part, is_own, tag_in
-from mlship.errors import InputRefused, OutputFailed
+from mlship.batch.outputs.manifest import LISTING, MANIFEST, Manifest, Part, is_own, tag_in
+from mlship.errors import InputRefused, OutputFailed, UsageError
 from mlship.objects import (
     Found,
     Location,
@@ -45,22 +45,25 @@ class Prefix:
         """Return where an object is."""
         return self._place.at(self._place.key + name)
 
-    def list(self) -> dict[str, Found]:
+    def list(self, inside: str = "") -> dict[str, Found]:
         """Return all objects, however deep, ordered by name.
+
+        Args:
+            inside: A folder below the output's URI, to look in there only; it ends in `/`.
 
         Raises:
             OutputFailed: There is no such bucket, the store refused, or could not be reached.
         """
         try:
-            found = {item.uri: item for item in list_objects(self._place)}
+            found = {item.uri: item for item in list_objects(self.at(inside))}
         except InputRefused as error:
             raise OutputFailed(error.message, hint=error.hint) from error
         # A folder made by hand may have an object of its own name.
         return {uri.removeprefix(self.uri): found[uri] for uri in sorted(found) if uri.startswith(self.uri)}
 
-    def manifest(self) -> tuple[Manifest | None, Stamp | None]:
-        """Return the manifest, None for one that is not ours, and its stamp, None when there is none at all."""
-        there = self.get(MANIFEST)
+    def manifest(self, name: str = MANIFEST) -> tuple[Manifest | None, Stamp | None]:
+        """Return a manifest, None for one that is not ours, and its stamp, None when there is none at all."""
+        there = self.get(name)
         if there is None:
             return None, None
         try:
@@ -104,9 +107,36 @@ class Prefix:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="get") as pool:
             yield from pool.map(function, items)
 
-    def foreign(self, listed: Listed) -> str | None:
-        """Return the first name that mlship would not give, or None."""
-        return next((name for name in listed if not is_own(name)), None)
+    def check(
+        self, listed: Listed, found: tuple[Manifest | None, Stamp | None], *, deep: bool, overwrite: bool
+    ) -> Sequence[Part]:
+        """Refuse to write beside what others put there, or over parts of ours that were changed since.
+
+        Args:
+            listed: What is there.
+            found: What is published; see `manifest`.
+            deep: Whether parts of the same size are looked at more closely.
+            overwrite: Whether all that is allowed.
+
+        Returns:
+            The parts that are there and are what was written.
+
+        Raises:
+            UsageError: It is so.
+        """
+        manifest, stamp = found
+        foreign = next((name for name in listed if not is_own(name)), None)
+        if manifest is None and stamp is not None:
+            foreign = MANIFEST
+        if foreign is not None and not overwrite:
+            raise _refused(f"'{self.uri}' holds '{foreign}', which mlship did not write.")
+        if manifest is None:
+            return []
+        there = [part for part in manifest.all_parts if part.name in listed]
+        changed = self.changed(there, listed, deep=deep)
+        if changed and not overwrite:
+            raise _refused(f"'{self.at(changed[0]).uri}' was changed since mlship wrote it.")
+        return [part for part in there if part.name not in changed]
 
     def damaged(self, parts: Sequence[Part], listed: Listed, *, read: bool = False) -> Sequence[str]:
         """Return the names of parts that are absent or have other bytes.
@@ -127,4 +157,10 @@ class Prefix:
 
     def is_stray(self, name: str, manifest: Manifest | None) -> bool:
         """Tell whether an object is of some job, and not of what the manifest lists."""
-        return tag_in(name) is not None and (manifest is None or name not in manifest.names)
+        belongs = tag_in(name) is not None or name == LISTING
+        return belongs and (manifest is None or name not in manifest.names)
+
+
+def _refused(message: str) -> UsageError:
+    hint = "Write elsewhere with -o, or replace it with --overwrite."
+    return UsageError(message, hint=hint, code="output_exists")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -28,26 +29,34 @@ class Resumption:
         manifest: What is published, or None.
         job: The job to be done.
         restart: Whether nothing counts.
+        published: Tags of what readers see besides.
 
     Attributes:
-        tag: The tag to go on with; never that of what is published, unless that run only has to be tidied up.
+        tag: The tag to go on with; never one of what is published, unless that run only has to be tidied up.
         entries: The journal's entries that count, in order, without their rejects; everything of them was read.
         strays: Names of what has to go.
         words: Why it has to, for the user; None when there is nothing.
     """
 
     def __init__(
-        self, prefix: Prefix, listed: Listed, manifest: Manifest | None, job: dict[str, Any], *, restart: bool
+        self,
+        prefix: Prefix,
+        listed: Listed,
+        manifest: Manifest | None,
+        job: dict[str, Any],
+        *,
+        restart: bool,
+        published: AbstractSet[str] = frozenset(),
     ) -> None:
         self._prefix = prefix
         self._listed = listed
         self._manifest = manifest
-        published = None if manifest is None else manifest.tag
+        published = published | ({manifest.tag} if manifest is not None else set())
         tags = tags_of(job)
         jobs = {tag: self._job(tag) for tag in sorted({tag_in(name) or "" for name in listed} - {""})}
         begun = [tag for tag in tags if jobs.get(tag) == plain(job)]
-        fresh = next(tag for tag in tags if tag != published)
-        going_on = next((tag for tag in begun if tag != published), None) or (begun[0] if begun else fresh)
+        fresh = next(tag for tag in tags if tag not in published)
+        going_on = next((tag for tag in begun if tag not in published), None) or (begun[0] if begun else fresh)
         self.tag = fresh if restart else going_on
         left = self._journal(self.tag) if self.tag in begun else []
         self.entries = [] if restart else self._whole(left)

@@ -115,7 +115,8 @@ class WorkFolder:
         with system_errors(what):
             sync_directory(self.output.parent)
         with contextlib.suppress(OSError, OutputLocked, OutputFailed):  # whoever holds it does that itself
-            if {path.name for path in self.folder.iterdir()} - {LOCK, RECORD}:
+            left = {path.name for path in self.folder.iterdir()} - {LOCK, RECORD}
+            if left and not any(name.startswith("shard-") for name in left):  # those began after the run had finished
                 with self.held():
                     self.clear()
 

@@ -1,0 +1,1 @@
+"""Other ways to do a batch than in this process alone."""

@@ -1,0 +1,1 @@
+"""AWS Lambda: a model as a function."""

@@ -1,0 +1,1 @@
+"""Google Cloud Functions, 2nd generation: a model as a function."""
