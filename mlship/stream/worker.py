@@ -19,12 +19,13 @@ from mlship.model.session import Session, SessionSpec, open_session
 from mlship.model.watch import Watch
 from mlship.monitor.metrics import Metrics
 from mlship.stream.clients import check_topics, consumer_of
-from mlship.stream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from mlship.stream.delivery import AtLeastOnce, Delivery
 from mlship.stream.identity import Identity
 from mlship.stream.loop import Loop
 from mlship.stream.observed import Observed
 from mlship.stream.options import StreamOptions
 from mlship.stream.reader import Reader
+from mlship.stream.transactions import ExactlyOnce
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
