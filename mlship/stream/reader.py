@@ -43,6 +43,7 @@ class Reader:
 
     def _came(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.rebalances += 1
+        self._paused = True  # those that went while they were paused come back paused
         _log.info("Partitions came: %s.", _numbers(partitions))
 
     def _went(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:

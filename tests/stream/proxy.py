@@ -35,11 +35,13 @@ class Proxy:
         """Begin to listen."""
         listener = socket.create_server(("127.0.0.1", self.port))
         listener.settimeout(0.2)
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._door = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        self._door.start()
 
     def stop(self) -> None:
-        """End, with all connections."""
+        """End, with all connections; the port is free then."""
         self._ended.set()
+        self._door.join()
 
     def _accept(self, listener: socket.socket) -> None:
         with listener:
