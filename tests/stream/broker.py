@@ -106,6 +106,9 @@ class Broker:
                     "group.initial.rebalance.delay.ms=0",
                     "group.min.session.timeout.ms=1000",
                     "auto.create.topics.enable=false",
+                    "message.max.bytes=20000000",
+                    "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                    "allow.everyone.if.no.acl.found=true",
                     "",
                 )
             ),
@@ -155,6 +158,26 @@ class Broker:
         made = admin.create_topics([NewTopic(name, partitions, 1, config=settings)])
         made[name].result(30)
         return name
+
+    def deny_writing(self, topic: str) -> None:
+        """Take the right to write to a topic from everybody."""
+        from confluent_kafka.admin import (  # type: ignore[attr-defined]  # as above
+            AclBinding,
+            AclOperation,
+            AclPermissionType,
+            AdminClient,
+            ResourcePatternType,
+            ResourceType,
+        )
+
+        who = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
+        rules = [
+            AclBinding(*who, AclOperation.ALL, AclPermissionType.ALLOW),  # where there is a rule, all else is denied
+            AclBinding(*who, AclOperation.WRITE, AclPermissionType.DENY),
+        ]
+        admin = AdminClient({"bootstrap.servers": self.address})
+        for done in admin.create_acls(rules).values():
+            done.result(30)
 
 
 def main() -> None:

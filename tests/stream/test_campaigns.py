@@ -114,12 +114,7 @@ class Campaign:
 
     def _drained(self) -> None:
         """Wait until the group has committed all that there is."""
-        name = next(
-            line.partition("=")[2]
-            for line in self.topics.config.read_text(encoding="utf-8").splitlines()
-            if line.startswith("group.id=")
-        )
-        consumer = Consumer({"bootstrap.servers": self.topics.broker.address, "group.id": name})
+        consumer = Consumer({"bootstrap.servers": self.topics.broker.address, "group.id": self.topics.group})
         places = [TopicPartition(self.topics.source, partition) for partition in range(PARTITIONS)]
         until = time.monotonic() + 240
         left = -1
@@ -264,3 +259,22 @@ def test_broker_that_refuses_what_is_written(broker: Broker, trial: Trial) -> No
     with topics.scored(trial.model) as server:
         assert len(topics.committed(topics.sink, 10)) == 10
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("way", ["exactly", "at least"])
+def test_rights_that_are_taken_away(broker: Broker, trial: Trial, way: str) -> None:
+    """A topic that may no longer be written to ends the stream with 6, and what it did not take is not committed."""
+    topics = Topics.new(broker)
+    topics.put(records_of(trial.rows, 100))
+    how = ("--at-least-once",) if way == "at least" else ()
+    with topics.scored(trial.model, "--keep", "id", *how) as server:
+        assert len(topics.committed(topics.sink, 100)) == 100
+        broker.deny_writing(topics.sink)
+        topics.put(records_of(trial.rows, 50))
+        assert server.process.wait(timeout=60) == 6
+    found = topics.all_committed(topics.sink)
+    assert len(found) == 100
+    consumer = Consumer({"bootstrap.servers": broker.address, "group.id": topics.group})
+    places = [TopicPartition(topics.source, partition) for partition in range(PARTITIONS)]
+    assert sum(place.offset for place in consumer.committed(places, timeout=30)) == 100
+    consumer.close()

@@ -48,6 +48,12 @@ class Topics:
     rejects: str
     config: Path
 
+    @property
+    def group(self) -> str:
+        """The consumer group that the file names."""
+        lines = self.config.read_text(encoding="utf-8").splitlines()
+        return next(line.partition("=")[2] for line in lines if line.startswith("group.id="))
+
     @classmethod
     def new(cls, broker: Broker, address: str | None = None, **settings: str) -> Topics:
         """Make topics that nobody else uses."""
@@ -60,7 +66,8 @@ class Topics:
 
     def put(self, records: Iterable[tuple[bytes | None, bytes | None]], **headers: bytes) -> None:
         """Write records of key and value, in order."""
-        producer = Producer({"bootstrap.servers": self.broker.address, "queue.buffering.max.messages": 1_000_000})
+        settings: dict[str, Any] = {"queue.buffering.max.messages": 1_000_000, "message.max.bytes": 20_000_000}
+        producer = Producer({"bootstrap.servers": self.broker.address, **settings})
         for key, value in records:
             producer.produce(self.source, value, key, headers=list(headers.items()))
             producer.poll(0)
