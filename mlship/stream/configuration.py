@@ -27,11 +27,13 @@ _SECRETS = (
     "ssl.key.pem",
     "sasl.oauthbearer.client.secret",
 )
+QUEUED_KIBIBYTES = 65_536
+"""Of keys and values that a consumer reads ahead, unless the file says otherwise."""
 _CONSUMER = {
     "auto.offset.reset": "earliest",  # a new group begins at the beginning: nothing is passed over
     "isolation.level": "read_committed",
     "partition.assignment.strategy": "cooperative-sticky",
-    "queued.max.messages.kbytes": "65536",
+    "queued.max.messages.kbytes": str(QUEUED_KIBIBYTES),
     "queued.min.messages": "20000",
     "fetch.wait.max.ms": "50",
 }

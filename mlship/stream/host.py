@@ -20,7 +20,7 @@ from mlship.monitor.door import Door, answered
 from mlship.monitor.metrics import exposed
 from mlship.stream.clients import require_kafka
 from mlship.stream.options import StreamOptions
-from mlship.stream.worker import GRACE_SECONDS, Place, beats, metrics_folder, work
+from mlship.stream.worker import ENDS_SECONDS, Place, beats, metrics_folder, work
 
 _STALE_SECONDS = 10.0  # without a sign; a process gives one each second
 _LOOK_SECONDS = 0.2
@@ -206,7 +206,7 @@ class _Host:
     def end(self) -> None:
         """End all processes, those that do not end in their time by force."""
         self._send(signal.SIGTERM)
-        until = time.monotonic() + GRACE_SECONDS + 3
+        until = time.monotonic() + ENDS_SECONDS
         for child in self._children:
             child.process.join(max(0.0, until - time.monotonic()))
             if child.process.is_alive():

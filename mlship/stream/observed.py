@@ -47,6 +47,7 @@ class Observed:
         self._together = metrics.spread("mlship_batch_rows", "Rows that were scored in one call.", _ROWS)
         self._rejects: dict[str, Count] = {}
         self._lags: dict[int, Any] = {}
+        self._ours: set[int] = set()
         self._tell_at = 0.0
         self._left = _LOOKED_AT
         metrics.gauge("mlship_workers", "Processes that read.", "livesum").set(1)
@@ -99,7 +100,12 @@ class Observed:
             self._again.pending += 1
 
     def tick(self, lags: Mapping[int, int], rebalances: int) -> None:
-        """Write what was counted, and how things are."""
+        """Write what was counted, and how things are.
+
+        Args:
+            lags: Records that are not read yet, of each partition of this process.
+            rebalances: How often partitions came or went since the last time.
+        """
         told = "Records of a partition that are not read yet."
         for partition, lag in lags.items():
             if partition not in self._lags:
@@ -108,6 +114,9 @@ class Observed:
                     "mlship_stream_lag", told, "livemostrecent", partition=number
                 )
             self._lags[partition].set(lag)
+        for partition in self._ours - lags.keys():  # others tell of it now, and what all tell is added up
+            self._lags[partition].set(0)
+        self._ours = set(lags)
         with self._metrics.lock:
             self._rebalances.pending += rebalances
         if self._predicted and time.monotonic() >= self._tell_at:

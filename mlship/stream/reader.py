@@ -63,11 +63,14 @@ class Reader:
         if not self._taken:
             first = self.consumer.poll(_IDLE_SECONDS)
             self._take([] if first is None else [first])
-        while 0 < len(self._taken) < self._rows and sum(map(len, self._taken[-_SLICE:])) < self._bounds.bytes:
-            more = self.consumer.consume(min(_SLICE, self._rows - len(self._taken)), 0)
+        size = sum(map(len, self._taken))
+        while 0 < (rows := len(self._taken)) < self._rows and size < self._bounds.bytes:
+            fitting = -((size - self._bounds.bytes) * rows // max(size, 1))  # if they go on as large as they were
+            more = self.consumer.consume(min(_SLICE, self._rows - rows, fitting), 0)
             if not more:
                 break
             self._take(more)
+            size += sum(map(len, more))
         taken, self._taken = self._taken, []
         return taken
 

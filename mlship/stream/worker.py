@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 25.0
 """How long a stop may take: Kubernetes kills 30 s after SIGTERM."""
+ENDS_SECONDS = GRACE_SECONDS + 3
+"""After which a process that was told to stop is ended by force."""
 _log = logging.getLogger("mlship.stream")
 
 
