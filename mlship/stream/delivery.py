@@ -113,7 +113,12 @@ class Writer:
                     self._keep_alive()
 
     def _on_delivery(self, error: KafkaError | None, _message: Any) -> None:
-        if error is not None and (self._refused is None or _is_final(error)):
+        if error is not None:
+            self.note_refused(error)
+
+    def note_refused(self, error: KafkaError) -> None:
+        """Keep why something was not written, for `raise_refused`; what is final is kept before what is not."""
+        if self._refused is None or _is_final(error):
             self._refused = error
 
     def _has_failed(self) -> bool:
@@ -122,7 +127,7 @@ class Writer:
     def raise_refused(self) -> None:
         """End the stream where the broker refuses a record for good: to write it again would do no better."""
         if self._refused is not None and _is_final(self._refused):
-            raise failed("A record could not be written", self._refused)
+            raise failed("Records could not be written", self._refused)
 
 
 class AtLeastOnce(Writer):
@@ -173,6 +178,7 @@ def _is_final(error: KafkaError) -> bool:
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.INVALID_RECORD,
         KafkaError.POLICY_VIOLATION,

@@ -93,6 +93,7 @@ class ExactlyOnce(Writer):
         from confluent_kafka import KafkaException
 
         _log.warning("A transaction was not committed: %s.", error.name())
+        self.note_refused(error)
         if error.txn_requires_abort():
             try:
                 self._attempt(self._producer.abort_transaction)
