@@ -36,6 +36,7 @@ _CONSUMER = {
     "queued.max.messages.kbytes": str(QUEUED_KIBIBYTES),
     "queued.min.messages": "20000",
     "fetch.wait.max.ms": "50",
+    "fetch.queue.backoff.ms": "20",
 }
 _PRODUCER = {
     "partitioner": "murmur2_random",  # as Java's clients do it: a key stays where others would put it

@@ -23,6 +23,7 @@ from tests.stream.proxy import Proxy
 from tests.stream.test_stream import ended
 from tests.stream.topics import PARTITIONS, Topics, records_of
 
+pytestmark = pytest.mark.timeout(1800)  # whole ones take their time
 POISON = b'{"id": "bad"'
 
 
