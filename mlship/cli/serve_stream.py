@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mlship.cli.serve_given import port_of
 from mlship.errors import UsageError
 from mlship.quota import available_cpus, default_workers
 from mlship.serve.settings import parse_count
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 
 _OF_STREAMS = ("kafka_config", "topic_in", "topic_out", "topic_rejects", "at_least_once", "keep")
 _OF_BOTH = ("models", "host", "port", "workers", "watch", "quiet", "verbose", "json")
-
-
-@dataclass(frozen=True)
-class Given:
-    """The options of a stream as they were given; see `cli.serve_options`."""
-
-    models: list[str]
-    kafka_config: Path | None
-    topics: tuple[str | None, str | None, str | None]
-    at_least_once: bool
-    keep: str
-    workers: str
-    watch: bool
-    host: str
-    port: int
 
 
 def wants_stream(ctx: typer.Context) -> bool:
@@ -70,8 +55,12 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def serve_stream(console: Console, given: Given) -> None:
+def serve_stream(console: Console, given: Mapping[str, Any]) -> None:
     """Score a topic until SIGTERM or SIGINT.
+
+    Args:
+        console: Talks to the user.
+        given: The command's parameters by their names.
 
     Raises:
         MlshipError: It could not be begun, or had to be ended.
@@ -81,16 +70,19 @@ def serve_stream(console: Console, given: Given) -> None:
 
     require_kafka()
     options = _options_of(given)
-    address = Address(given.host, given.port)
+    port = port_of(given["ctx"], "port", given["port"], console.warn)
+    address = Address(given["host"], 8000 if port is None else port)
     stream(options, address, lambda ready: _announce(console, options, ready), verbose=console.verbose)
 
 
-def _options_of(given: Given) -> StreamOptions:
+def _options_of(given: Mapping[str, Any]) -> StreamOptions:
     from mlship.stream.configuration import read_properties
 
-    if len(given.models) != 1:
-        raise UsageError(f"{len(given.models)} models are named; a topic is scored with one.", hint="Name one model.")
-    source, sink, rejects = given.topics
+    if len(given["models"]) != 1:
+        raise UsageError(
+            f"{len(given['models'])} models are named; a topic is scored with one.", hint="Name one model."
+        )
+    source, sink, rejects = (given[name] for name in ("topic_in", "topic_out", "topic_rejects"))
     if not source or not sink:
         missing = "--topic-in" if not source else "--topic-out"
         raise UsageError(
@@ -98,18 +90,17 @@ def _options_of(given: Given) -> StreamOptions:
         )
     if len({source, sink, rejects}) < 3:
         raise UsageError("Two of the topics are the same.", hint="Give scores and rejects topics of their own.")
-    assert given.kafka_config is not None
-    consumer, producer = read_properties(given.kafka_config)
+    consumer, producer = read_properties(given["kafka_config"])
     consumer.setdefault("group.id", f"mlship-{source}-{sink}")
     return StreamOptions(
-        model=given.models[0],
+        model=models[0],
         topics=Topics(source, sink, rejects),
         consumer=consumer,
         producer=producer,
-        exactly_once=not given.at_least_once,
-        keep=_parse_keep(given.keep),
-        workers=parse_count(given.workers, "--workers") or default_workers(available_cpus()),
-        watch=given.watch,
+        exactly_once=not given["at_least_once"],
+        keep=_parse_keep(given["keep"]),
+        workers=parse_count(given["workers"], "--workers") or default_workers(available_cpus()),
+        watch=given["watch"],
     )
 
 
