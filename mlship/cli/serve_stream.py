@@ -78,10 +78,9 @@ def serve_stream(console: Console, given: Mapping[str, Any]) -> None:
 def _options_of(given: Mapping[str, Any]) -> StreamOptions:
     from mlship.stream.configuration import read_properties
 
-    if len(given["models"]) != 1:
-        raise UsageError(
-            f"{len(given['models'])} models are named; a topic is scored with one.", hint="Name one model."
-        )
+    models = given["models"]
+    if len(models) != 1:
+        raise UsageError(f"{len(models)} models are named; a topic is scored with one.", hint="Name one model.")
     source, sink, rejects = (given[name] for name in ("topic_in", "topic_out", "topic_rejects"))
     if not source or not sink:
         missing = "--topic-in" if not source else "--topic-out"
