@@ -44,7 +44,7 @@ bench-stream: $(VENV)/.group-test ## Measure a scored topic of Kafka against a h
 	$(BIN)/python -m tests.benchmarks.bench_stream $(ARGS)
 
 broker: $(VENV)/.group-test ## Start a broker of Apache Kafka at 127.0.0.1:9092 to try streams with; Java 17 and Maven are needed
-	$(BIN)/python -m tests.stream.broker .cache/broker 9092
+	$(BIN)/python -m tests.stream.playground .cache/broker 9092
 
 bench-spark: $(VENV)/.group-test ## Measure batch on Spark against the local engine and plain Spark; ARGS="--only lr --rounds 5" choose
 	$(BIN)/python -m tests.benchmarks.bench_spark $(ARGS)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
 
 _SECONDS = 10.0
+_MOST_HEARD = 50
 _log = logging.getLogger("mlship.stream")
 _QUIET = {"log.connection.close": "false"}
 
@@ -27,12 +28,13 @@ def require_kafka() -> None:
     extras.load("confluent_kafka", needed_for="mlship serve --kafka-config", hint="pip install 'mlship[kafka]'")
 
 
-def consumer_of(options: StreamOptions, instance: str | None) -> Consumer:
+def consumer_of(options: StreamOptions, instance: str | None, heard: list[KafkaError]) -> Consumer:
     """Return a consumer that commits nothing by itself.
 
     Args:
         options: What the stream is told.
         instance: Its place in the group for a static member, or None.
+        heard: Gets what the client tells besides, such as that a password is not right.
 
     Raises:
         UsageError: A property is none, or has a value that it cannot have.
@@ -42,7 +44,13 @@ def consumer_of(options: StreamOptions, instance: str | None) -> Consumer:
     own = {"enable.auto.commit": "false", "enable.auto.offset.store": "false"}
     if instance is not None:
         own["group.instance.id"] = instance
-    made: Consumer = _made(Consumer, {**_QUIET, **options.consumer, **own})
+
+    def note(error: KafkaError) -> None:
+        _note(error)
+        del heard[:-_MOST_HEARD]
+        heard.append(error)
+
+    made: Consumer = _made(Consumer, {**_QUIET, **options.consumer, **own}, note)
     return made
 
 
@@ -61,15 +69,15 @@ def producer_of(properties: Mapping[str, Any], transactional_id: str | None) -> 
     own: dict[str, Any] = {"enable.idempotence": "true", "delivery.report.only.error": True}
     if transactional_id is not None:
         own["transactional.id"] = transactional_id
-    made: Producer = _made(Producer, {**_QUIET, **properties, **own})
+    made: Producer = _made(Producer, {**_QUIET, **properties, **own}, _note)
     return made
 
 
-def _made(kind: Callable[..., Any], properties: Mapping[str, Any]) -> Any:
+def _made(kind: Callable[..., Any], properties: Mapping[str, Any], note: Callable[[KafkaError], None]) -> Any:
     from confluent_kafka import KafkaException
 
     try:
-        return kind({**properties, "error_cb": _note}, logger=_log)
+        return kind({**properties, "error_cb": note}, logger=_log)
     except KafkaException as error:  # its texts name the property, and hold no password
         raise UsageError(
             f"The Kafka configuration is not right: {error_of(error).str()}",
@@ -88,21 +96,30 @@ def error_of(raised: BaseException) -> KafkaError:
     return error
 
 
-def check_topics(consumer: Consumer, topics: Topics, brokers: str) -> None:
+def check_topics(consumer: Consumer, topics: Topics, brokers: str, heard: list[KafkaError]) -> None:
     """Look whether a broker answers, and whether the topics are there.
+
+    Args:
+        consumer: What asks.
+        topics: The topics.
+        brokers: Where it asks.
+        heard: What the client tells besides.
 
     Raises:
         OutputFailed: No broker answers, or it refuses.
         UsageError: There is no such topic.
     """
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
 
     for topic in dict.fromkeys(filter(None, (topics.source, topics.sink, topics.rejects))):
         try:
             found = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
         except KafkaException as error:
+            consumer.poll(0)  # which is when it tells
+            telling = [one for one in heard if one.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)]
+            why = telling[-1] if telling else error_of(error)
             raise OutputFailed(
-                f"No broker of '{brokers}' answered in {_SECONDS:g} s: {error_of(error).str()}.",
+                f"No broker of '{brokers}' answered in {_SECONDS:g} s: {why.str()}.",
                 hint="Check bootstrap.servers and the security settings in the Kafka configuration.",
             ) from error
         if found.error is not None:

@@ -30,6 +30,8 @@ from mlship.stream.transactions import ExactlyOnce
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from confluent_kafka import KafkaError
+
 GRACE_SECONDS = 25.0
 """How long a stop may take: Kubernetes kills 30 s after SIGTERM."""
 ENDS_SECONDS = GRACE_SECONDS + 3
@@ -109,8 +111,9 @@ class _Worker:
         options = self._options
         identity = Identity(options.group, options.consumer["bootstrap.servers"])
         instance = options.consumer.get("group.instance.id")
-        consumer = consumer_of(options, None if instance is None else f"{instance}-{identity.number}")
-        check_topics(consumer, options.topics, options.consumer["bootstrap.servers"])
+        heard: list[KafkaError] = []
+        consumer = consumer_of(options, None if instance is None else f"{instance}-{identity.number}", heard)
+        check_topics(consumer, options.topics, options.consumer["bootstrap.servers"], heard)
         reader = Reader(consumer, options.topics.source, options.bounds)
         observed = Observed(self._metrics, self._session)
         self._loop = loop = Loop(options, reader, self._session, observed, self._takeover)

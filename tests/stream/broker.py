@@ -1,9 +1,4 @@
-"""A real broker: one node of Apache Kafka on loopback, from the jars of Maven Central.
-
-    python -m tests.stream.broker FOLDER [PORT]
-
-starts one for a person to try things with, and ends it with Ctrl-C.
-"""
+"""A real broker: one node of Apache Kafka on loopback, from the jars of Maven Central."""
 
 from __future__ import annotations
 
@@ -13,15 +8,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.serve.certificates import Authority
+
 ROOT = Path(__file__).resolve().parents[2]
 _POM = Path(__file__).with_name("pom.xml")
 _SECONDS = 90
+USER, PASSWORD = "mlship", "opensesame-1"
 
 
 def missing() -> str | None:
@@ -64,13 +61,20 @@ class Broker:
         port: Where it listens for clients.
         far_port: Where it listens for those who come through a proxy.
         proxy_port: What it tells those of where it is: the proxy's port.
+        safe_port: Where it listens for who comes over TLS, and shows by SASL that he is `USER`.
     """
 
     folder: Path
     port: int = field(default_factory=free_port)
     far_port: int = field(default_factory=free_port)
     proxy_port: int = field(default_factory=free_port)
+    safe_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that vouches for it."""
+        return self.folder / "authority.pem"
 
     @property
     def address(self) -> str:
@@ -81,6 +85,10 @@ class Broker:
         """Make its data folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         controller = free_port()
+        pair = Authority(self.folder).pair("broker")
+        both = self.folder / "keystore.pem"
+        both.write_bytes(pair.key.read_bytes() + pair.cert.read_bytes())
+        login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
         (self.folder / "server.properties").write_text(
             "\n".join(
                 (
@@ -88,13 +96,20 @@ class Broker:
                     "node.id=1",
                     (
                         f"listeners=NEAR://127.0.0.1:{self.port},FAR://127.0.0.1:{self.far_port},"
-                        f"CONTROLLER://127.0.0.1:{controller}"
+                        f"SAFE://127.0.0.1:{self.safe_port},CONTROLLER://127.0.0.1:{controller}"
                     ),
-                    f"advertised.listeners=NEAR://127.0.0.1:{self.port},FAR://127.0.0.1:{self.proxy_port}",
+                    (
+                        f"advertised.listeners=NEAR://127.0.0.1:{self.port},FAR://127.0.0.1:{self.proxy_port},"
+                        f"SAFE://127.0.0.1:{self.safe_port}"
+                    ),
+                    "listener.name.safe.sasl.enabled.mechanisms=PLAIN",
+                    f"listener.name.safe.plain.sasl.jaas.config={login}",
+                    "listener.name.safe.ssl.keystore.type=PEM",
+                    f"listener.name.safe.ssl.keystore.location={both}",
                     "inter.broker.listener.name=NEAR",
                     f"controller.quorum.voters=1@127.0.0.1:{controller}",
                     "controller.listener.names=CONTROLLER",
-                    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,NEAR:PLAINTEXT,FAR:PLAINTEXT",
+                    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,NEAR:PLAINTEXT,FAR:PLAINTEXT,SAFE:SASL_SSL",
                     f"log.dirs={self.folder / 'data'}",
                     "offsets.topic.replication.factor=1",
                     "offsets.topic.num.partitions=4",
@@ -159,6 +174,12 @@ class Broker:
         made[name].result(30)
         return name
 
+    def has(self, topic: str) -> bool:
+        """Tell whether a topic is there."""
+        from confluent_kafka.admin import AdminClient
+
+        return topic in AdminClient({"bootstrap.servers": self.address}).list_topics(timeout=10).topics
+
     def deny_writing(self, topic: str) -> None:
         """Take the right to write to a topic from everybody."""
         from confluent_kafka.admin import (  # type: ignore[attr-defined]  # as above
@@ -178,21 +199,3 @@ class Broker:
         admin = AdminClient({"bootstrap.servers": self.address})
         for done in admin.create_acls(rules).values():
             done.result(30)
-
-
-def main() -> None:
-    """Start a broker for a person."""
-    folder = Path(sys.argv[1]).absolute()
-    broker = Broker(folder, int(sys.argv[2]) if len(sys.argv) > 2 else 9092)
-    if not (folder / "server.properties").exists():
-        broker.format()
-    broker.start()
-    sys.stdout.write(f"Apache Kafka answers at {broker.address}. Ctrl-C ends it.\n")
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        broker.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -149,7 +149,9 @@ def each(times: int, seconds: float, do: Callable[[], None]) -> None:
         do()
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.03], ids=["near", "inside commits"])
+@pytest.mark.parametrize(
+    "delay", [pytest.param(0.0, id="near", marks=pytest.mark.whole), pytest.param(0.03, id="inside commits")]
+)
 def test_killed_workers(broker: Broker, trial: Trial, delay: float) -> None:
     """A kill -9 at random loses nothing and doubles nothing; over a slow line most hit a transaction that is open."""
     with far(broker, delay) as (_, address):
@@ -168,6 +170,7 @@ def test_killed_workers(broker: Broker, trial: Trial, delay: float) -> None:
             assert server.stop() == 0
 
 
+@pytest.mark.whole
 def test_members_that_join_and_leave(topics: Topics, trial: Trial) -> None:
     """Partitions that move between processes are scored once each."""
     campaign = trial.campaign(topics)
@@ -181,6 +184,7 @@ def test_members_that_join_and_leave(topics: Topics, trial: Trial) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.whole
 def test_process_that_only_seemed_to_be_dead(topics: Topics, trial: Trial) -> None:
     """One that was stopped for twice the session's time writes nothing of what others took over."""
     campaign = trial.campaign(topics)
@@ -217,6 +221,7 @@ def test_broker_that_is_away(tmp_path: Path, trial: Trial) -> None:
         broker.stop(signal.SIGKILL)
 
 
+@pytest.mark.whole
 def test_line_that_is_cut(broker: Broker, trial: Trial) -> None:
     """A line that lets nothing through for longer than a session lasts is waited for."""
     with far(broker, 0.005) as (proxy, address):
@@ -231,6 +236,7 @@ def test_line_that_is_cut(broker: Broker, trial: Trial) -> None:
             assert server.stop() == 0
 
 
+@pytest.mark.whole
 def test_stop_under_load(topics: Topics, trial: Trial) -> None:
     """A stop commits what is under way, and the next start has nothing to wait for."""
     campaign = trial.campaign(topics)
@@ -262,7 +268,7 @@ def test_broker_that_refuses_what_is_written(broker: Broker, trial: Trial) -> No
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("way", ["exactly", "at least"])
+@pytest.mark.parametrize("way", ["exactly", pytest.param("at least", marks=pytest.mark.whole)])
 def test_rights_that_are_taken_away(broker: Broker, trial: Trial, way: str) -> None:
     """A topic that may no longer be written to ends the stream with 6, and what it did not take is not committed."""
     topics = Topics.new(broker)

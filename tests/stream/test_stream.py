@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.serve.server import environment
-from tests.stream.broker import free_port
+from tests.stream.broker import PASSWORD, USER, free_port
 from tests.stream.conftest import SAMPLES
 from tests.stream.topics import Record, Topics, records_of
 
@@ -228,6 +228,26 @@ def test_broker_that_does_not_answer(topics: Topics, model: Path) -> None:
     code, result, _ = ended(topics.command(model))
     assert code == 6
     assert "No broker of" in result["error"]["message"]
+
+
+def test_tls_and_a_password(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
+    """A broker that wants TLS and a password gets both from the file; a wrong one is told, and never shown."""
+    broker = topics.broker
+    lines = topics.config.read_text(encoding="utf-8").replace(broker.address, f"127.0.0.1:{broker.safe_port}")
+    security = f"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.ca.location={broker.authority}\n"
+    topics.config.write_text(f"{lines}{security}sasl.username={USER}\nsasl.password={PASSWORD}\n", encoding="utf-8")
+    topics.config.chmod(0o600)
+    topics.put(records_of(rows, 100))
+    with topics.scored(model, "-v") as server:
+        assert len(topics.committed(topics.sink, 100)) == 100
+        assert server.stop() == 0
+        assert PASSWORD not in server.stderr()
+    wrong = topics.config.read_text(encoding="utf-8").replace(PASSWORD, "hunter2-hunter2")
+    topics.config.write_text(wrong, encoding="utf-8")
+    code, result, text = ended([*topics.command(model), "-v"])
+    assert code == 6
+    assert "Authentication failed" in result["error"]["message"]
+    assert "hunter2" not in text
 
 
 def test_topic_that_is_not_there(topics: Topics, model: Path) -> None:
