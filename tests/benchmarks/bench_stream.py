@@ -1,8 +1,9 @@
 """How fast a topic is scored, beside a hand-written loop that does the same.
 
-Run with `make bench-stream`, or `python -m tests.benchmarks.bench_stream [--pairs N] [--records N]`. A rate is taken
-from the times of the first and the last record that were written: start-up is left out on both sides. Runs are paired
-and interleaved; a ratio is the median of those of the pairs.
+Run with `make bench-stream`, or `python -m tests.benchmarks.bench_stream [--pairs N] [--records N] [--lag SECONDS]`. A
+rate is taken from the times of the first and the last record that were written: start-up is left out on both sides.
+Runs are paired and interleaved; a ratio is the median of those of the pairs. With --lag it is measured instead how long
+a stream takes to catch up that was stopped for so long, while 8,000 records a second came.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Consumer, Message, Producer
 
 from tests.stream.broker import Broker
-from tests.stream.topics import PARTITIONS, Topics, records_of
+from tests.stream.topics import Topics, records_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "sample_models" / "breast_cancer"
@@ -53,12 +55,14 @@ class Setup:
         model: The model.
         source: A topic that is full.
         records: How many are in it.
+        rows: What they are made of.
     """
 
     broker: Broker
     model: Path
     source: str
     records: int
+    rows: list[dict[str, float]] = field(repr=False)
 
     def ours(self, exactly: bool) -> Rate:
         """Measure a stream of one process."""
@@ -113,13 +117,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--lag", type=float, help="seconds to stop for")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(Path(folder) / "kafka")
         broker.format()
         broker.start()
         try:
-            _measure(_setup(broker, Path(folder), given.records), given.pairs)
+            setup = _setup(broker, Path(folder), given.records if given.lag is None else 0)
+            if given.lag is None:
+                _measure(setup, given.pairs)
+            else:
+                _recover(setup, given.lag)
         finally:
             broker.stop()
 
@@ -132,8 +141,7 @@ def _setup(broker: Broker, folder: Path, records: int) -> Setup:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
     topics = Topics.new(broker)
     topics.put(records_of(rows, records))
-    assert PARTITIONS == 4
-    return Setup(broker, model, topics.source, records)
+    return Setup(broker, model, topics.source, records, rows)
 
 
 def _measure(setup: Setup, pairs: int) -> None:
@@ -145,6 +153,47 @@ def _measure(setup: Setup, pairs: int) -> None:
         rates = [f"{median(run.rows for run in side):,.0f}" for side in zip(*runs, strict=True)]
         cpus = [f"{median(run.cpu for run in side) * 1e6:.1f}" for side in zip(*runs, strict=True)]
         print(LINE.format(name, f"{ratio:.2f}", "0.90", *rates, *cpus))
+
+
+def _recover(setup: Setup, stopped: float) -> None:
+    """Stop a stream for a while, and print how long it takes to catch up."""
+    topics = Topics.new(setup.broker)
+    ended = threading.Event()
+    feeder = threading.Thread(target=_feed, args=(setup, topics, ended), daemon=True)
+    feeder.start()
+    with topics.scored(setup.model) as server:
+        time.sleep(5)
+        server.stop()
+    time.sleep(stopped)
+    behind = topics.left()
+    with topics.scored(setup.model) as server:
+        began = time.monotonic()
+        while topics.left() > _A_SECOND:
+            time.sleep(0.2)
+        print(
+            f"{behind:,} records behind after {stopped:g} s; less than a second behind {time.monotonic() - began:.1f} s"
+        )
+        print(f"after the start, while {_A_SECOND:,} a second came")
+        ended.set()
+        feeder.join()
+        server.stop()
+
+
+_A_SECOND = 8_000
+
+
+def _feed(setup: Setup, topics: Topics, ended: threading.Event) -> None:
+    """Put records at a steady rate."""
+    part = records_of(setup.rows, _A_SECOND // 10)
+    producer = Producer({"bootstrap.servers": setup.broker.address, "queue.buffering.max.messages": 1_000_000})
+    due = time.monotonic()
+    while not ended.is_set():
+        for key, value in part:
+            producer.produce(topics.source, value, key)
+        producer.poll(0)
+        due += 0.1
+        time.sleep(max(0.0, due - time.monotonic()))
+    producer.flush(30)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.serve.server import Server, running
 from tests.stream.broker import Broker
@@ -107,6 +107,15 @@ class Topics:
                 found.append(Record(partition, _bytes(message.key()), _bytes(message.value()), dict(headers)))
         consumer.close()
         return found
+
+    def left(self) -> int:
+        """Return how many records the group has not committed."""
+        consumer = Consumer({"bootstrap.servers": self.broker.address, "group.id": self.group})
+        places = [TopicPartition(self.source, partition) for partition in range(PARTITIONS)]
+        ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        committed = [max(place.offset, 0) for place in consumer.committed(places, timeout=30)]
+        consumer.close()
+        return sum(ends) - sum(committed)
 
     def options(self, *further: str) -> list[str]:
         """Return the options that name the topics."""
