@@ -125,8 +125,10 @@ def far(broker: Broker, delay: float) -> Iterator[tuple[Proxy, str]]:
     """A slow line to the broker, and its address."""
     proxy = Proxy(broker.far_port, broker.proxy_port, delay)
     proxy.start()
-    yield proxy, f"127.0.0.1:{broker.proxy_port}"
-    proxy.stop()
+    try:
+        yield proxy, f"127.0.0.1:{broker.proxy_port}"
+    finally:
+        proxy.stop()
 
 
 def workers(server: Server) -> list[int]:
