@@ -11,6 +11,7 @@ import pytest
 
 from mlship.report.document import Document, Section
 from mlship.report.figures import short
+from mlship.report.page import to_html
 from mlship.report.pictures.bars import Bar, Bars, Mark
 from mlship.report.pictures.columns import Columns
 from mlship.report.pictures.frame import STYLE, Picture
@@ -239,16 +240,23 @@ def test_nothing_to_draw(picture: Picture) -> None:
 
 
 def test_pictures_of_a_page() -> None:
-    """Each picture of a page has names of its own, stands above its table, and brings no script or link."""
+    """Pictures come before tables and lead to them; headings are in order, and nothing is fetched."""
     picture = Bars("Rows", bars_of(("a", 1)))
     sections = tuple(Section(f"Part {n}", ("", ""), (("a", "1"),), picture) for n in range(3))
-    html = Document("Report", (), (*sections, Section("Plain", ("x",), (("y",),))), {}).to_html()
+    html = to_html(
+        Document("Report", "All is well.", (*sections, Section("Plain", ("x",), (("y",),))), {}, advice=("Rest.",))
+    )
     page = Page(html)
 
     assert len(page.svgs) == page.tags.count("figure") == 3
     assert len(page.tables) == 4
-    ids = re.findall(r' id="(picture[^"]+)"', html)
-    assert len(ids) == len(set(ids)) == 6
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.linked) == {"table0", "table1", "table2"}
+    assert set(page.linked) | set(re.findall(r'aria-labelledby="([^" ]+)', html)) <= set(page.ids)
+    parts = ["Report", "What to do", "Pictures", "Part 0", "Part 1", "Part 2", "Tables"]
+    assert [text.strip() for _, text in page.headings] == [*parts, "Part 0", "Part 1", "Part 2", "Plain"]
+    assert all(after <= before + 1 for (before, _), (after, _) in pairwise(page.headings))
+    assert {"header", "main", "footer"} <= set(page.tags)
     assert page.fetched == []
     assert "script" not in page.tags
     assert STYLE in html

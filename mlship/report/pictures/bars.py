@@ -76,10 +76,12 @@ class Bars:
         top += ROW + 4 if self.mark else 0
         step = ROW + _STEP * len(self.series) + _GAP
         height = top + max(len(shown) * step, ROW)
-        drawn = "".join(_bar(bar, top + place * step, length) for place, bar in enumerate(shown))
+        drawn = [_bar(bar, top + place * step, length) for place, bar in enumerate(shown)]
         empty = "" if shown else words(0, top + 13, "Nothing to show.")
         line = _mark(self.mark, top, height, length.of(self.mark.value)) if self.mark else ""
-        return framed(name, (self.title, self.description()), height, key + drawn + line + empty)
+        # the mark lies on the bars, and no text lies under it
+        inside = key + "".join(bar for bar, _ in drawn) + line + "".join(text for _, text in drawn) + empty
+        return framed(name, (self.title, self.description()), height, inside)
 
 
 def described(bars: tuple[Bar, ...], series: tuple[str, ...], mark: Mark | None = None) -> str:
@@ -114,13 +116,13 @@ class _Length:
         return value / self._longest * _LONGEST  # dividing first: numbers near the largest float64 must not overflow
 
 
-def _bar(bar: Bar, top: int, length: _Length) -> str:
-    parts = [words(0, top + 13, cut(bar.label, _MOST_CHARACTERS))]
+def _bar(bar: Bar, top: int, length: _Length) -> tuple[str, str]:
+    drawn, texts = "", words(0, top + 13, cut(bar.label, _MOST_CHARACTERS), 'class="over"')
     for place, (value, text) in enumerate(zip(bar.values, bar.texts, strict=True)):
         width, y = max(length.of(value), _SHORTEST), top + ROW + place * _STEP
-        parts.append(f'<rect x="0" y="{y}" width="{width:.1f}%" height="{_THICK}" class="fill{place}"/>\n')
-        parts.append(words(round(width, 1), y + 10, text, 'dx="6" class="small over"'))
-    return "".join(parts)
+        drawn += f'<rect x="0" y="{y}" width="{width:.1f}%" height="{_THICK}" class="fill{place}"/>\n'
+        texts += words(round(width, 1), y + 10, text, 'dx="6" class="small over"')
+    return drawn, texts
 
 
 def _mark(mark: Mark, top: int, height: int, across: float) -> str:
