@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mlship.batch.verdict import MUCH
 from mlship.report.document import Section
 from mlship.report.figures import number, share
-from mlship.report.pictures import Bar, Picture
+from mlship.report.pictures.bars import Bar, Bars, Mark
+from mlship.report.pictures.columns import Columns
 
 _MOST_HISTOGRAMS = 6  # of the columns that drifted most
 _MOST_LABELS = 40
@@ -21,14 +23,14 @@ def watched_sections(facts: dict[str, Any]) -> Iterator[Section]:
     Args:
         facts: As for `report.document`.
     """
-    for output in (facts.get("predictions") or {}).get("outputs", ()):
-        yield from _labels(output) if output["kind"] == "labels" else _numbers(output)
     if drift := facts.get("drift"):
         yield from _drift(drift)
+    for output in (facts.get("predictions") or {}).get("outputs", ()):
+        yield from _labels(output) if output["kind"] == "labels" else _numbers(output)
     if actual := facts.get("actual"):
         yield from _actual(actual)
     if compare := facts.get("compare"):
-        yield from _compare(compare, facts.get("inputs") or [])
+        yield from _compare(compare, facts)
 
 
 def _labels(output: dict[str, Any]) -> Iterator[Section]:
@@ -42,7 +44,7 @@ def _labels(output: dict[str, Any]) -> Iterator[Section]:
         title,
         ("label", "rows", "share"),
         tuple((label, number(count), share(part)) for label, count, part in rows),
-        Picture(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
+        Bars(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
     )
 
 
@@ -61,7 +63,7 @@ def _numbers(output: dict[str, Any]) -> Iterator[Section]:
         )
     if histogram := output.get("histogram"):
         low, high = (0.0, 1.0) if output["kind"] == "probability" else (output["min"], output["max"])
-        width = (high - low) / len(histogram)
+        width = high / len(histogram) - low / len(histogram)
         bins = [
             (f"{low + place * width:.4g} to {low + (place + 1) * width:.4g}", part)
             for place, part in enumerate(histogram)
@@ -70,9 +72,11 @@ def _numbers(output: dict[str, Any]) -> Iterator[Section]:
             f"{title}, distribution",
             ("from, to", "share"),
             tuple((label, share(part)) for label, part in bins),
-            Picture(
+            Columns(
                 f"Distribution of {output['output']}",
                 tuple(Bar(label, (part,), (share(part),)) for label, part in bins),
+                edges=tuple(low + place * width for place in range(len(histogram) + 1)),
+                along=output["output"],
             ),
         )
 
@@ -91,9 +95,10 @@ def _drift(drift: dict[str, Any]) -> Iterator[Section]:
             (one["column"], number(one["psi"]), share(one["missing_then"]), share(one["missing_now"]))
             for one in columns
         ),
-        Picture(
+        Bars(
             "Stability index (PSI) by column, largest first",
             tuple(Bar(one["column"], (one["psi"] or 0.0,), (number(one["psi"]),)) for one in columns),
+            mark=Mark(MUCH, f"much: over {MUCH:g}"),
         ),
     )
     for one in columns[:_MOST_HISTOGRAMS]:
@@ -107,7 +112,7 @@ def _histogram(one: dict[str, Any]) -> Section:
         f"Drift of {one['column']}",
         ("values", "share now", "share in the sample"),
         tuple((label, share(now), share(then)) for label, now, then in bins),
-        Picture(
+        Bars(
             f"{one['column']}, now and in the sample",
             tuple(Bar(label, (now, then), (share(now), share(then))) for label, now, then in bins),
             ("now", "in the sample"),
@@ -126,9 +131,13 @@ def _actual(actual: dict[str, Any]) -> Iterator[Section]:
         yield Section("What came true, and what was predicted", ("actual", "predicted", "rows"), told)
 
 
-def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[Section]:
+def _compare(compare: dict[str, Any], facts: dict[str, Any]) -> Iterator[Section]:
     title = "Compared with the other model"
     rows = [("rows", number(compare["rows"])), ("rows that changed", share(compare["changed_share"]))]
+    if compare["flipped"] is not None:
+        rows += [("rows with another label", f"{number(compare['flipped'])} ({share(compare['flipped_share'])})")]
+    if facts.get("refused_by_the_other"):
+        rows += [("rows that the other refused", number(facts["refused_by_the_other"]))]
     for name, words in (("missing", "only here"), ("added", "only there"), ("unlike", "not comparable")):
         if compare[name]:
             rows.append((f"columns {words}", ", ".join(compare[name])))
@@ -140,14 +149,14 @@ def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[
                 f"Labels of {labels['output']} that changed, ours to the other's",
                 ("labels", "rows"),
                 tuple((label, number(count)) for label, count in pairs),
-                Picture("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
+                Bars("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
             )
     if compare["numbers"]:
         yield Section(
             "Differences of numbers",
-            ("column", "largest", "mean", "rows changed", "stability index (PSI)"),
+            ("column", "largest", "mean", "rows changed", "not comparable", "stability index (PSI)"),
             tuple(
-                (one["output"], *(number(one[name]) for name in ("largest", "mean", "changed", "psi")))
+                (one["output"], *(number(one[name]) for name in ("largest", "mean", "changed", "no_number", "psi")))
                 for one in compare["numbers"]
             ),
         )
@@ -156,7 +165,8 @@ def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[
             "Rows that moved most",
             ("file", "row", "difference, of the largest"),
             tuple(
-                (_file(one["file"], inputs), number(one["row"]), share(one["difference"])) for one in compare["moved"]
+                (_file(one["file"], facts.get("inputs") or []), number(one["row"]), share(one["difference"]))
+                for one in compare["moved"]
             ),
         )
 

@@ -95,14 +95,13 @@ def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
 
 def _show_tables(console: Console, job: ExportJob, report: ExportReport) -> None:
     """Tell what was found."""
-    from mlship.export.summary import document_of, shortened
+    from mlship.export.summary import sections_of, shortened
 
     if console.verbose:
         console.say(f"The model was loaded and asked within: {', '.join(report.held)}.")
     if console.json:
         return
-    document = document_of(report)
-    for section in document.sections:
+    for section in sections_of(report):
         console.table(section.title, section.columns, shortened(section.rows))
     card = report.card
     if card.parity and card.parity.rung != "exact":
