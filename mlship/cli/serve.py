@@ -36,6 +36,7 @@ def serve(
     tls_key: given.TlsKey = None,
     tls_client_ca: given.TlsClientCa = None,
     trusted_proxy: given.TrustedProxy = None,
+    no_page: given.NoPage = False,
     kafka_config: given.KafkaConfig = None,
     topic_in: given.TopicIn = None,
     topic_out: given.TopicOut = None,
@@ -90,5 +91,6 @@ def serve(
         metrics_port=port_of(ctx, "metrics_port", metrics_port, console.warn),
         trusted_proxies=tuple(trusted_proxy or ()),
         access_log=not quiet,
+        page=not no_page,
     )
     run(options, lambda ready: announce(console, ready))
