@@ -17,6 +17,7 @@ from mlship.serve.page import figures
 from mlship.serve.page.samples import Sample
 
 _DRIFT = Mark(0.25, "0.25: no longer alike")  # where monitor/alerts.yml warns
+_DRAWN = 1.0  # an index beyond it says no more, and would leave no room for the others
 _SHOWN = 20  # columns, labels and outputs of a chart; those with the largest figures
 _OUTPUTS = 3
 _AGO = Axis("seconds ago", text=lambda seconds: f"{abs(seconds):g}")
@@ -62,7 +63,10 @@ def of_requests(samples: Sequence[Sample], model: str) -> list[Chart]:
     times = (Line("p50", half), Line("p99", most))
     now = figures.latest(well) + figures.latest(ill)
     say = f"{_of(now)} requests a second now, the most {_MINUTES} {_of(figures.largest(well))}."
-    took = f"{_of(figures.latest(half))} ms for half of the requests now, {_of(figures.latest(most))} ms for 99 of 100."
+    took = "No request of the last 2 seconds to tell of."
+    if not math.isnan(figures.latest(half)):
+        took = f"Half of the requests take up to {_of(figures.latest(half))} ms now, and 99 of 100"
+        took += f" up to {_of(figures.latest(most))} ms."
     return [
         _over_time("requests", Lines("Requests a second", rates, _AGO, Axis("requests a second")), say),
         _over_time("latency", Lines("Milliseconds from request to answer", times, _AGO, Axis("milliseconds")), took),
@@ -71,7 +75,7 @@ def of_requests(samples: Sequence[Sample], model: str) -> list[Chart]:
 
 def _over_time(key: str, picture: Lines, say: str) -> Chart:
     columns = zip(*(line.points for line in picture.lines), strict=True)
-    rows = tuple((f"{-points[0][0]:.0f}", *(_of(value) for _, value in points)) for points in columns)
+    rows = tuple((f"{abs(points[0][0]):.0f}", *(_of(value) for _, value in points)) for points in columns)
     heads = (picture.across.name, *(line.name for line in picture.lines))
     return Chart(key, picture, say if rows else "The first figures come in a moment.", heads, rows[::-1])
 
@@ -110,7 +114,9 @@ def of_drift(drift: Mapping[str, Any]) -> Chart:
         (column["column"], f"{column['psi']:.3f}", share(column["missing_then"]), share(column["missing_now"]))
         for column in known
     )
-    bars = tuple(Bar(column["column"], (column["psi"],), (f"{column['psi']:.3f}",)) for column in known[:_SHOWN])
+    bars = tuple(
+        Bar(column["column"], (min(column["psi"], _DRAWN),), (f"{column['psi']:.3f}",)) for column in known[:_SHOWN]
+    )
     picture = Bars("Drift of each input: stability index against the sample", bars, mark=_DRIFT)
     say = drift.get("note") or "Nothing was counted yet."
     if known:
@@ -185,7 +191,9 @@ def _numbers(key: str, output: Mapping[str, Any], then: Mapping[str, Any] | None
     before = then["deciles"] if then and now else []
     lines = [Line("now", tuple((10.0 * place, value) for place, value in enumerate(now)))]
     lines += [Line("sample", tuple((10.0 * place, value) for place, value in enumerate(before)))] if before else []
-    cells = tuple((f"{10 * place} %", _of(value), *map(_of, before[place : place + 1])) for place, value in enumerate(now))
+    cells = tuple(
+        (f"{10 * place} %", _of(value), *map(_of, before[place : place + 1])) for place, value in enumerate(now)
+    )
     say = f"Half of {number(rows)} answers since the model was loaded are up to {_of(now[5]) if now else '-'}"
     say += f"; of those to the sample, up to {_of(before[5])}." if before else "."
     picture = Lines(f"Answers by size: {output['output']}", tuple(lines), Axis("percent of answers"), Axis("answer"))

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from mlship.serve.page.samples import Sample
 
-Buckets = Sequence[Sequence[float | None]]
-"""[upper bound, how many lie at or below it], ascending; the last bound is None and holds all."""
+Buckets = Sequence[tuple[float, float]]
+"""(upper bound, how many lie at or below it), ascending; the last bound is infinite and holds all."""
 Points = tuple[tuple[float, float], ...]
 """(seconds before now, figure); not-a-number where there is none."""
 
@@ -50,8 +50,8 @@ def latency(samples: Sequence[Sample], model: str, share: float) -> Points:
 
 def between(before: Buckets, after: Buckets) -> Buckets:
     """Return what came into buckets between two samples; a model that was not there before had none."""
-    known = {bound: count for bound, count in before}
-    return [[bound, (count or 0.0) - (known.get(bound) or 0.0)] for bound, count in after]
+    known = dict(before)
+    return [(bound, count - known.get(bound, 0.0)) for bound, count in after]
 
 
 def quantile(buckets: Buckets, share: float) -> float:
@@ -60,14 +60,13 @@ def quantile(buckets: Buckets, share: float) -> float:
     Not-a-number when there is nothing in the buckets; what lies past the last bound is told as that bound.
     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
     """
-    total = (buckets[-1][1] or 0.0) if buckets else 0.0
+    total = buckets[-1][1] if buckets else 0.0
     if not total:
         return math.nan
     low, below = 0.0, 0.0
     for bound, count in buckets:
-        count = count or 0.0
-        if bound is None:
-            return low
+        if math.isinf(bound):
+            break
         if count >= share * total:
             return low + (bound - low) * ((share * total - below) / (count - below) if count > below else 1.0)
         low, below = bound, count
@@ -75,18 +74,23 @@ def quantile(buckets: Buckets, share: float) -> float:
 
 
 def counts_of(buckets: Buckets) -> list[tuple[str, float]]:
-    """Return how many lie in each bucket, each by its text, without the empty ones at both ends."""
+    """Return how many whole numbers lie in each bucket, each by its text, without the empty ones at both ends."""
     found: list[tuple[str, float]] = []
     low, below = 0.0, 0.0
     for bound, count in buckets:
-        text = f"more than {low:g}" if bound is None else f"{bound:g}" if bound <= low + 1 else f"{low + 1:g} to {bound:g}"
-        found.append((text, (count or 0.0) - below))
-        low, below = bound or low, count or 0.0
+        found.append((_between(low, bound), count - below))
+        low, below = bound, count
     while found and not found[-1][1]:
         found.pop()
     while found and not found[0][1]:
         found.pop(0)
     return found
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"more than {low:g}"
+    return f"{high:g}" if high <= low + 1 else f"{low + 1:g} to {high:g}"
 
 
 def latest(points: Points) -> float:

@@ -23,7 +23,7 @@ _SHADOW = "mlship_shadow_"
 
 Sample = dict[str, Any]
 """`time` in seconds since 1970; counts since the server was started: `requests` by model and status, `errors` by code,
-`seconds` and `batch`: [upper bound, count] up to it, by model and of all models; `shadow` by name and output."""
+`seconds` by model and `batch`: [upper bound, how many up to it]; `shadow` by name and output."""
 
 
 def sampled(folder: Path, now: float | None = None) -> list[Sample]:
@@ -68,17 +68,12 @@ def _sample(series: Iterable[tuple[str, dict[str, str], float]], now: float) -> 
             case "mlship_errors_total":
                 sample["errors"][labels["code"]] = value
             case "mlship_request_seconds_bucket":
-                sample["seconds"].setdefault(labels["model"], []).append((_bound(labels), value))
+                sample["seconds"].setdefault(labels["model"], []).append((float(labels["le"]), value))
             case "mlship_batch_rows_bucket":
-                sample["batch"].append((_bound(labels), value))
+                sample["batch"].append((float(labels["le"]), value))
             case _ if name.startswith(_SHADOW):
                 key = name.removeprefix(_SHADOW).removesuffix("_total")
                 sample["shadow"].setdefault(key, {})[labels.get("output", "")] = value
     for buckets in (sample["batch"], *sample["seconds"].values()):
-        buckets.sort(key=lambda bucket: float("inf") if bucket[0] is None else bucket[0])
+        buckets.sort()
     return sample
-
-
-def _bound(labels: dict[str, str]) -> float | None:
-    """A bucket's upper bound; None for the last one, which has none and is no JSON."""
-    return None if labels["le"] == "+Inf" else float(labels["le"])

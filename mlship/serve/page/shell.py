@@ -8,8 +8,8 @@ from importlib.resources import files
 from flask import Request
 
 from mlship.report.pictures.frame import STYLE
-from mlship.serve.page import BEHIND
 from mlship.serve.exchange import Headers, Reply
+from mlship.serve.page import BEHIND
 from mlship.serve.problems import not_found
 
 View = Callable[[Request], Reply]

@@ -13,9 +13,7 @@ from mlship.serve.plan import Plan
 from mlship.serve.served import Served
 
 
-def page_views(
-    models: Mapping[str, Served], plan: Plan, metrics: Metrics, program: View | None
-) -> dict[str, View]:
+def page_views(models: Mapping[str, Served], plan: Plan, metrics: Metrics, program: View | None) -> dict[str, View]:
     """Return what answers at each path of the page.
 
     Args:

@@ -16,7 +16,7 @@ async function load(asked) {
   const found = Object.entries(spec.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation, id: `${method}-${operation.operationId}` })),
   );
-  fill(byId("list"), ...found.map(({ path, method, id }) => el("li", {}, el("a", { href: `#${id}` }, badge(method), " ", path))));
+  fill(byId("list"), ...found.map(({ path, method, id }) => el("li", {}, badge(method), " ", el("a", { href: `#${id}` }, path))));
   fill(byId("paths"), ...found.map(operationOf));
   fill(byId("schemas"), ...Object.entries(spec.components.schemas).map(schemaOf));
   byId("raw").addEventListener("click", download);
@@ -87,7 +87,7 @@ function tree(schema) {
 
 function example(schema, name) {
   const text = exampleOf(schema, name, 0);
-  return el("div", {}, el("p", { class: "hint" }, "Example"), el("pre", { tabindex: 0, role: "region", "aria-label": "Example" }, el("code", {}, text)));
+  return el("div", {}, el("p", { class: "hint" }, "Example"), el("pre", { tabindex: 0, role: "group", "aria-label": "Example" }, el("code", {}, text)));
 }
 
 // JSON text that fits a schema; of a model's record the one that the model is known to answer.

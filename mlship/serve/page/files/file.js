@@ -77,7 +77,7 @@ export class FileWork {
     const preview = scoring.preview.length
       ? el(
           "div",
-          { class: "scroll", tabindex: 0, role: "region", "aria-label": "First rows" },
+          { class: "scroll", tabindex: 0, role: "group", "aria-label": "First rows" },
           table(scoring.shown, scoring.preview, "The first rows, answers first"),
         )
       : null;

@@ -30,25 +30,29 @@ export class Form {
     example.disabled = model.example === null;
     example.addEventListener("click", () => {
       for (const field of this.fields) field.set(model.example[field.name] ?? "null");
+      this.begun = true;
       this.later(0);
     });
     clear.addEventListener("click", () => {
       for (const field of this.fields) field.clear();
+      this.begun = false;
       this.later(0);
       this.fields[0]?.focus();
     });
     const fields = el("div", { class: "fields" }, ...this.fields.map((field) => field.node));
     fill(this.form, el("p", { class: "row" }, example, clear), fields);
+    this.begun = false;
     this.wait();
   }
 
-  // The record as JSON text, or null while fields that must not be missing are empty.
+  // The record as JSON text, or null while nothing was done or fields that must not be missing are empty.
   record() {
-    if (this.fields.some((field) => field.isWanting())) return null;
+    if (!this.begun || this.fields.some((field) => field.isWanting())) return null;
     return `{${this.fields.map((field) => `${JSON.stringify(field.name)}: ${field.literal()}`).join(", ")}}`;
   }
 
   changed(event) {
+    this.begun = true;
     this.byNode.get(event.target.closest(".field"))?.touch(event.target);
     this.later(PAUSE);
   }
@@ -57,10 +61,11 @@ export class Form {
     clearTimeout(this.timer);
     clearTimeout(this.voice);
     this.under?.abort();
+    this.last = undefined;
   }
 
   later(pause) {
-    this.stop();
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => this.predict(), pause);
   }
 
@@ -68,19 +73,24 @@ export class Form {
     const wanting = this.fields.filter((field) => field.isWanting());
     const names = wanting.slice(0, 3).map((field) => field.name);
     const more = wanting.length > 3 ? ` and ${wanting.length - 3} more` : "";
-    fill(byId("shown"), el("p", { class: "hint" }, wanting.length ? `To fill in: ${names.join(", ")}${more}.` : ""));
+    const still = this.begun ? `To fill in: ${names.join(", ")}${more}.` : "It comes as you type, or fill in an example.";
+    fill(byId("shown"), el("p", { class: "hint" }, still));
     say(byId("said"), "");
-    if (!wanting.length) this.later(0);
   }
 
   async predict() {
     const record = this.record();
+    if (record !== null && record === this.last) return; // leaving a field changes nothing
+    this.last = record;
     this.onRecord(record);
     for (const field of this.fields) field.tell("");
     if (record === null) {
+      this.stop();
       this.wait();
       return;
     }
+    this.under?.abort();
+    clearTimeout(this.voice);
     const under = new AbortController();
     this.under = under;
     try {

@@ -5,7 +5,7 @@ import { byId, el, fill, say, table } from "/page/dom.js";
 
 // What a picture is made of; all else is left out, whoever sent it.
 const ELEMENTS = new Set(["svg", "g", "title", "desc", "rect", "line", "polyline", "polygon", "path", "circle", "text", "tspan"]);
-const ATTRIBUTE = /^(?!on|href|xlink|style)[a-z-]+$/i;
+const ATTRIBUTE = /^(?!on|href|style)[a-z][a-z0-9-]*$/i;
 const SLOWEST = 30; // s between two tries while the server does not answer
 
 export class Live {
@@ -70,7 +70,7 @@ export class Live {
     let chart = this.kept.get(told.key);
     if (!chart) {
       chart = { title: el("h3"), say: el("p", { class: "say" }), picture: el("div", { class: "drawn" }), table: el("div"), svg: null };
-      chart.scroll = el("div", { class: "scroll", tabindex: 0, role: "region" }, chart.table);
+      chart.scroll = el("div", { class: "scroll", tabindex: 0, role: "group" }, chart.table);
       chart.more = el("details", {}, el("summary", {}, "The figures"), chart.scroll);
       chart.node = el("figure", { class: "card", "data-chart": told.key }, chart.title, chart.say, chart.picture, chart.more);
       chart.more.addEventListener("toggle", () => chart.more.open && this.figures(chart));

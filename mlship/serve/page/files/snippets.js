@@ -77,7 +77,7 @@ function snippet(name, code) {
     "div",
     { class: "card snippet" },
     el("div", { class: "row" }, el("h3", { id }, name), button),
-    el("pre", { tabindex: 0, role: "region", "aria-labelledby": id }, text),
+    el("pre", { tabindex: 0, role: "group", "aria-labelledby": id }, text),
   );
 }
 
