@@ -45,7 +45,7 @@ def outputs_baseline(outputs: Sequence[Output], answers: Mapping[str, Array], ro
     Returns:
         By output column, of the first 20: `shares` of labels given 10 times or more; `histogram`, shares of
         probabilities in 20 bins from 0 to 1; or `deciles` of numbers, 11 from the smallest to the largest. A column
-        with fewer than 10 numbers is left out.
+        of which nothing can be told, as of fewer than 10 rows, is left out.
     """
     told = {output.name: _answered(output, answers[output.name], rows) for output in outputs[:_MOST_OUTPUTS]}
     return {name: described for name, described in told.items() if described}
@@ -54,7 +54,8 @@ def outputs_baseline(outputs: Sequence[Output], answers: Mapping[str, Array], ro
 def _answered(output: Output, values: Array, rows: int) -> dict[str, Any]:
     kind = kind_of(output)
     if kind == "labels":
-        return {"shares": {label: count / rows for label, count in tally(values).items() if count >= _RARE}}
+        shares = {label: count / rows for label, count in tally(values).items() if count >= _RARE}
+        return {"shares": shares} if shares else {}
     numbers = as_numbers(values)
     known = numbers[np.isfinite(numbers)]
     if len(known) < _RARE:

@@ -43,7 +43,7 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
         ModelRefused: A model cannot be opened.
     """
     models = {model.name: _served(model, plan.limits) for model in plan.models}
-    access = Access(plan.tokens, apart=plan.metrics_listener is not None, open_paths=_open_paths(plan))
+    access = Access(plan.tokens, apart=plan.metrics_listener is not None, open_paths=_open_paths(plan), page=plan.page)
     desk = Desk(endpoints_of(models), access, safe=safe_headers(encrypted=plan.tls is not None))
     metrics = Metrics(metrics_folder(plan.folder))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
@@ -61,7 +61,8 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
 
 
 def _open_paths(plan: Plan) -> frozenset[str]:
-    return open_paths() | (shell_views(None).keys() if plan.page else frozenset())
+    """What everybody is answered; the page's own files tell nothing of models."""
+    return open_paths() | (shell_views(None).keys() - {"/"} if plan.page else frozenset())
 
 
 class _Observing(Watcher, Protocol):

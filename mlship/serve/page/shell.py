@@ -9,7 +9,7 @@ from flask import Request
 
 from mlship.report.pictures.frame import STYLE
 from mlship.serve.exchange import Headers, Reply
-from mlship.serve.page import BEHIND
+from mlship.serve.page import BEHIND, is_asked_for
 from mlship.serve.problems import not_found
 
 View = Callable[[Request], Reply]
@@ -59,7 +59,7 @@ def _by_accept(page: Reply, program: View | None) -> View:
     """The page for who asks for HTML by its name, as browsers do; nothing changes for programs."""
 
     def view(request: Request) -> Reply:
-        if "text/html" in request.headers.get("Accept", "").lower():
+        if is_asked_for(request.headers.get("Accept", "")):
             return page
         if program is None:
             raise not_found()
