@@ -69,7 +69,9 @@ def of_requests(samples: Sequence[Sample], model: str) -> list[Chart]:
         took += f" up to {_of(figures.latest(most))} ms."
     return [
         _over_time("requests", Lines("Requests a second", rates, _AGO, Axis("requests a second")), say),
-        _over_time("latency", Lines("Milliseconds from request to answer", times, _AGO, Axis("milliseconds")), took),
+        _over_time(
+            "latency", Lines("Milliseconds from request to answer", times, _AGO, Axis("milliseconds", log=True)), took
+        ),
     ]
 
 

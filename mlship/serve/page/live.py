@@ -53,5 +53,10 @@ class Live:
             *charts.of_predictions(predictions, baseline.get("outputs", {})),
             *charts.of_shadow(samples),
         ]
-        told = {"time": samples[-1]["time"], "every": EVERY_SECONDS, "charts": [chart.to_json() for chart in made]}
+        told = {
+            "digest": served.session.digest,
+            "time": samples[-1]["time"],
+            "every": EVERY_SECONDS,
+            "charts": [chart.to_json() for chart in made],
+        }
         return Reply(200, orjson.dumps(told))

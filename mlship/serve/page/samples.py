@@ -6,6 +6,7 @@ all of them show the same, and many viewers cost what one does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable
@@ -45,8 +46,9 @@ def sampled(folder: Path, now: float | None = None) -> list[Sample]:
         if not samples or now - samples[-1]["time"] >= _SOONEST:
             samples.append(_sample(collected(metrics_folder(folder)), now))
             part = file.with_suffix(".part")
-            part.write_text(json.dumps(samples), encoding="utf-8")
-            part.replace(file)
+            with contextlib.suppress(OSError):  # a full disk costs the past, and not what is now
+                part.write_text(json.dumps(samples), encoding="utf-8")
+                part.replace(file)
     return samples
 
 

@@ -97,7 +97,7 @@ def test_names_are_texts(guarded: Server, watched: Callable[..., Any]) -> None:
         form.locator("select").select_option(label="another value …")
         form.get_by_label(f"Another value of {HTML}").fill(QUOTED)
         page.locator("#shown strong", has_text=QUOTED).wait_for()
-        page.get_by_text("All columns, in and out").click()
+        page.get_by_text("All columns, and more about it").click()
         assert page.locator("#facts", has_text=QUOTED).count() == 1
         page.locator('[data-chart="output0"]', has_text=SCRIPT).wait_for(timeout=15_000)
         assert page.locator("img, main script").count() == 0

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.serve.models import NUMBERS
+from tests.serve.models import NUMBERS, city_model
 from tests.serve.page.conftest import violations
-from tests.serve.server import Server
+from tests.serve.server import Server, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -128,27 +129,27 @@ def test_file_is_scored_and_handed_back(server: Server, watched: Callable[..., A
         ]
 
 
-@pytest.mark.parametrize(
-    ("data", "told"),
-    [
-        (f"{AGE};{OTHER};city\r\n1,5;2;Porto\r\n2,5;;Lisboa\r\n".encode(), "2 rows scored, 0 rows rejected"),
-        (f"{AGE},{OTHER},city\n1,2,Porto".encode("utf-16"), "1 row scored, 0 rows rejected"),
-        (f"{AGE},{OTHER},city\n".encode(), "0 rows scored, 0 rows rejected"),
-        (f"{AGE},{OTHER},city\n1,2,\xe9".encode("latin-1"), "not text in UTF-8"),
-        (b"a,b\n1,2\n", "none of the model's columns"),
-        (b"", "The file is empty."),
-        (f'{AGE},{OTHER},city\n1,2,"Porto\n'.encode(), "never closed"),
-    ],
-    ids=["semicolons", "utf-16", "header only", "latin-1", "other columns", "empty", "open quote"],
-)
-def test_files_of_all_kinds(server: Server, watched: Callable[..., Any], data: bytes, told: str) -> None:
-    """A file that is chosen by keyboard is scored, or it is said why not."""
+FILES = {
+    "semicolons": (f"{AGE};{OTHER};city\r\n1,5;2;Porto\r\n2,5;;Lisboa\r\n".encode(), "2 rows scored, 0 rows rejected"),
+    "utf-16": (f"{AGE},{OTHER},city\n1,2,Porto".encode("utf-16"), "1 row scored, 0 rows rejected"),
+    "header only": (f"{AGE},{OTHER},city\n".encode(), "0 rows scored, 0 rows rejected"),
+    "latin-1": (f"{AGE},{OTHER},city\n1,2,\xe9".encode("latin-1"), "not text in UTF-8"),
+    "other columns": (b"a,b\n1,2\n", "none of the model's columns"),
+    "empty": (b"", "The file is empty."),
+    "open quote": (f'{AGE},{OTHER},city\n1,2,"Porto\n'.encode(), "never closed"),
+}
+
+
+def test_files_of_all_kinds(server: Server, watched: Callable[..., Any]) -> None:
+    """A file that is chosen by keyboard is scored, or it is said why not; one follows the other."""
     with watched(server) as page:
         page.wait_for_selector("#form .field")
-        page.get_by_label("Drop a CSV file here, or choose one").set_input_files(
-            [{"name": "one.csv", "mimeType": "text/csv", "buffer": data}]
-        )
-        page.locator("#file-work").get_by_text(told).wait_for()
+        for name, (data, told) in FILES.items():
+            page.get_by_label("Drop a CSV file here, or choose one").set_input_files(
+                [{"name": f"{name}.csv", "mimeType": "text/csv", "buffer": data}]
+            )
+            work = page.locator("#file-work", has_text=f"{name}.csv")
+            work.get_by_text(told).wait_for()
 
 
 def test_code_works_as_copied(server: Server, watched: Callable[..., Any]) -> None:
@@ -235,7 +236,7 @@ def test_everybody_can_use_it(
         page.locator("#form .error", has_text="Not a number").wait_for()
         page.evaluate(DROP, PARTLY)
         page.get_by_text("3 rows scored, 3 rows rejected.").wait_for()
-        page.get_by_text("All columns, in and out").click()
+        page.get_by_text("All columns, and more about it").click()
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.goto(server.ready["url"] + "/docs")
@@ -275,3 +276,22 @@ def test_docs_tell_all_paths(server: Server, watched: Callable[..., Any]) -> Non
         with page.expect_download() as caught:
             page.get_by_role("link", name="openapi.json", exact=True).click()
         assert json.loads(Path(caught.value.path()).read_bytes()) == document
+
+
+@pytest.mark.whole
+def test_another_version_takes_over(watched: Callable[..., Any], tmp_path: Path) -> None:
+    """After a reload the page tells the new version, and what was typed, and where, stays."""
+    path = tmp_path / "cities.onnx"
+    path.write_bytes(city_model())
+    with serving(path, "--workers", "1") as server, watched(server) as page:
+        fill(page, **{AGE: "31.25", "city": "Porto", OTHER: "7"})
+        page.wait_for_selector("#shown strong")
+        path.write_bytes(city_model(version="v2"))
+        server.process.send_signal(signal.SIGHUP)
+        while server.ask("POST", "/predict", RECORD).json["model"]["version"] != "v2":
+            time.sleep(0.1)
+        fill(page, **{OTHER: "8"})
+        page.locator("#facts", has_text="v2").wait_for()
+        assert page.evaluate("document.activeElement.value") == "8"
+        page.locator('#shown [data-output="score"]', has_text="55").wait_for()
+        assert page.locator("#form").get_by_label(AGE, exact=True).input_value() == "31.25"

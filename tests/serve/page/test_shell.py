@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ STRICT = {"default-src 'none'", "script-src 'self'", "style-src 'self'", "form-a
 )  # fmt: skip
 def test_files_of_the_page(server: Server, path: str, kind: str) -> None:
     """Each file has its type and the strict policy alone, and holds no word of the model."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.request("GET", path, headers=BROWSER)
+        names = [name.lower() for name, _ in connection.getresponse().getheaders()]
+    assert len(names) == len(set(names))  # of two policies a browser keeps both
     answer = server.ask("GET", path, headers=BROWSER)
     assert answer.status == 200
     assert answer.headers["content-type"].startswith(kind)

@@ -21,6 +21,8 @@ export class Form {
   show(model, codes) {
     if (this.model?.digest === model.digest && this.model?.name === model.name) return;
     this.stop();
+    const before = this.model?.name === model.name ? this.fields : []; // another version of it: what was typed stays
+    this.begun = this.begun && before.length > 0;
     this.model = model;
     this.codes = codes;
     this.fields = model.inputs.map(makeField);
@@ -40,9 +42,19 @@ export class Form {
       this.fields[0]?.focus();
     });
     const fields = el("div", { class: "fields" }, ...this.fields.map((field) => field.node));
+    const focused = document.activeElement;
     fill(this.form, el("p", { class: "row" }, example, clear), fields);
-    this.begun = false;
-    this.wait();
+    this.takeOver(before, focused);
+    if (this.begun) this.later(0);
+    else this.wait();
+  }
+
+  takeOver(before, focused) {
+    for (const old of before) {
+      const field = this.fields.find(({ name }) => name === old.name);
+      if (field && !old.isWanting()) field.set(old.literal());
+      if (field && old.node.contains(focused)) field.focus();
+    }
   }
 
   // The record as JSON text, or null while nothing was done or fields that must not be missing are empty.
@@ -82,10 +94,10 @@ export class Form {
     const record = this.record();
     if (record !== null && record === this.last) return; // leaving a field changes nothing
     this.last = record;
-    this.onRecord(record);
     for (const field of this.fields) field.tell("");
     if (record === null) {
       this.stop();
+      this.onRecord(null);
       this.wait();
       return;
     }
@@ -98,7 +110,8 @@ export class Form {
       const answer = exact(await response.text());
       if (under.signal.aborted) return;
       this.answered(answer.predictions[0]);
-      if (answer.model.digest !== this.model.digest) this.onOther(false); // another version has taken its place
+      this.onRecord(record); // which the model has taken
+      if (answer.model.digest !== this.model.digest) this.onOther(); // another version has taken its place
     } catch (error) {
       if (!under.signal.aborted) this.refused(error);
     }

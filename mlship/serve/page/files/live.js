@@ -9,7 +9,8 @@ const ATTRIBUTE = /^(?!on|href|style)[a-z][a-z0-9-]*$/i;
 const SLOWEST = 30; // s between two tries while the server does not answer
 
 export class Live {
-  constructor() {
+  constructor(onOther) {
+    this.onOther = onOther;
     this.kept = new Map();
     this.failed = 0;
     const pause = byId("pause");
@@ -26,12 +27,11 @@ export class Live {
   }
 
   show(model) {
-    if (this.model === model) return;
-    if (this.model?.name !== model.name) {
-      this.kept.clear();
-      fill(byId("charts"));
-    }
+    const same = this.model?.name === model.name;
     this.model = model;
+    if (same) return; // another version of it is drawn in its turn
+    this.kept.clear();
+    fill(byId("charts"));
     this.look();
   }
 
@@ -46,6 +46,7 @@ export class Live {
       seconds = told.every;
       this.failed = 0;
       this.draw(told.charts);
+      if (told.digest !== model.digest) this.onOther(); // another version has taken its place
       say(byId("live-said"), `Of all workers, every ${seconds} seconds while this page is in sight.`);
     } catch (error) {
       this.failed += 1;

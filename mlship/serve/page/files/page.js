@@ -8,9 +8,10 @@ import { showSnippets } from "/page/snippets.js";
 import { Live } from "/page/live.js";
 
 let about = null;
-const live = new Live();
+const again = () => load().catch(() => {}); // the next answer tells again what is new
+const live = new Live(again);
 const files = new FileWork();
-const form = new Form({ onRecord: (record) => showSnippets(about, current(), record), onOther: load });
+const form = new Form({ onRecord: (record) => showSnippets(about, current(), record), onOther: again });
 
 function current() {
   const wanted = new URLSearchParams(location.search).get("model");
@@ -41,20 +42,22 @@ function show() {
 
 function showAbout(model) {
   byId("title").textContent = model.name;
-  const proof = model.proof;
-  byId("verdict").textContent = proof ? proven(proof) : "Nothing proves that this model answers as its original.";
+  byId("verdict").textContent = model.proof ? proven(model) : "Nothing proves that this model answers as its original.";
   const facts = [
     ["Version", model.version],
-    ["Task", task(model)],
     ["Classes", classes(model)],
     ["Estimator", model.provenance.estimator],
+    ["Digest", model.digest],
+    ["Answers", task(model)],
     ["Golden rows", golden(model)],
     ["Sample", model.sample_rows === null ? "none was given" : `${count(model.sample_rows)} rows`],
     ["Made with", Object.entries(model.provenance.versions ?? {}).map((pair) => pair.join(" ")).join(", ")],
     ["Labels", Object.entries(model.labels).map((pair) => pair.join(": ")).join(", ")],
-    ["Digest", model.digest],
   ].filter(([, value]) => value);
-  fill(byId("facts"), ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  const told = facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+  const few = facts.findIndex(([name]) => name === "Digest") + 1; // what comes after it few people ask for
+  fill(byId("facts"), ...told.slice(0, few));
+  fill(byId("further"), ...told.slice(few));
   const inputs = model.inputs.map((input) => [input.name, input.dtype, input.nullable ? "may be missing" : "", seen(input)]);
   const outputs = model.outputs.map((output) => [output.name, output.dtype, output.meaning]);
   fill(
@@ -64,12 +67,14 @@ function showAbout(model) {
   );
 }
 
-function proven(proof) {
+function proven(model) {
+  const proof = model.proof;
   const rows = Object.values(proof.rows).reduce((sum, more) => sum + more, 0);
-  const labels = proof.labels_agree === 1 ? "all labels equal" : `${100 * proof.labels_agree} % of labels equal`;
+  const agree = proof.labels_agree === 1 ? "all labels equal, " : `${100 * proof.labels_agree} % of labels equal, `;
+  const labels = model.outputs.some((output) => output.meaning === "label") ? agree : "";
   const difference = proof.largest ? `numbers apart by ${proof.largest.toPrecision(2)} at most` : "numbers equal to the bit";
   const how = proof.rung === "exact" ? "" : `, within the tolerance of ${proof.tolerance}`;
-  return `Proven equal to its original on ${count(rows)} rows: ${labels}, ${difference}${how}.`;
+  return `Proven equal to its original on ${count(rows)} rows: ${labels}${difference}${how}.`;
 }
 
 function golden(model) {
