@@ -36,6 +36,7 @@ def serve(
     tls_key: given.TlsKey = None,
     tls_client_ca: given.TlsClientCa = None,
     trusted_proxy: given.TrustedProxy = None,
+    no_page: given.NoPage = False,
     kafka_config: given.KafkaConfig = None,
     topic_in: given.TopicIn = None,
     topic_out: given.TopicOut = None,

@@ -48,6 +48,7 @@ def options_of(given: Mapping[str, Any], console: Console) -> ServeOptions:
         metrics_port=port_of(ctx, "metrics_port", given["metrics_port"], console.warn),
         trusted_proxies=tuple(given["trusted_proxy"] or ()),
         access_log=not given["quiet"],
+        page=not given["no_page"],
     )
 
 

@@ -61,6 +61,9 @@ BatchWait = Annotated[
     typer.Option(min=0.0, help="Hold a request back so long for others to be scored together with.",
                  rich_help_panel=_RUN),
 ]  # fmt: skip
+NoPage = Annotated[
+    bool, typer.Option("--no-page", help="Answer programs only: no page at / and no /docs.", rich_help_panel=_RUN)
+]
 Watch = Annotated[
     bool,
     typer.Option("--watch", help="Take over a model file that is replaced, as SIGHUP does.", rich_help_panel=_RUN),

@@ -16,7 +16,7 @@ from typing import Any
 from mlship import __version__
 from mlship.errors import ModelRefused, NotConvertible
 from mlship.export.alone import settled
-from mlship.export.baseline import make_baseline
+from mlship.export.baseline import make_baseline, outputs_baseline
 from mlship.export.choose import choose_golden, with_own_tolerance
 from mlship.export.convert import check_supported, convert
 from mlship.export.infer import Schema, infer_schema
@@ -90,7 +90,7 @@ def make(job: ExportJob, loaded: Loaded) -> Made:
     kinds |= tied(original, columns, anchors, kinds)
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
-    card = _card(job, loaded, signature, sample)
+    card = replace(_card(job, loaded, signature), baseline=_baseline(signature, sample, kinds.get("sample")))
     bar = Bar(job.tolerance, job.precision, converted.arithmetic)
     data, session, kinds = _proven(converted.graph, card, original, kinds, bar)
     rejected = dict(sample.rejected) if sample else {}
@@ -176,13 +176,20 @@ def _null_tokens(extra: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*NULL_TOKENS, *extra)))
 
 
-def _card(job: ExportJob, loaded: Loaded, signature: Signature, sample: Sample | None) -> Card:
+def _baseline(signature: Signature, sample: Sample | None, asked: Kind | None) -> dict[str, Any] | None:
+    """What the sample looked like, and the original's answers to it."""
+    if sample is None or asked is None:
+        return None
+    baseline = make_baseline(signature.inputs, sample.columns, sample.rows)
+    return {**baseline, "outputs": outputs_baseline(signature.outputs, asked.answers, sample.rows)}
+
+
+def _card(job: ExportJob, loaded: Loaded, signature: Signature) -> Card:
     return Card(
         name=job.name or job.model.name,
         version=job.version or loaded.digest[:12],
         labels=job.labels,
         signature=signature,
-        baseline=make_baseline(signature.inputs, sample.columns, sample.rows) if sample and sample.rows else None,
         provenance={
             "source": {"sha256": loaded.digest, "type": loaded.kind},
             "estimator": _estimator_name(loaded.estimator),
