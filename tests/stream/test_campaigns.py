@@ -185,12 +185,19 @@ def test_process_that_only_seemed_to_be_dead(topics: Topics, trial: Trial) -> No
     campaign.begin(15.0)
     with campaign.topics.scored(trial.model, "--keep", "id", workers=2) as server:
         time.sleep(2)
+        before = _rebalances(server)
         zombie = workers(server)[0]
         os.kill(zombie, signal.SIGSTOP)
         time.sleep(13)
         os.kill(zombie, signal.SIGCONT)
         campaign.check()
+        assert _rebalances(server) >= before + 2, "nothing was taken over"
         assert server.stop() == 0
+
+
+def _rebalances(server: Server) -> float:
+    lines = server.ask("GET", "/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("mlship_stream_rebalances_total"))
 
 
 def test_broker_that_is_away(tmp_path: Path, trial: Trial) -> None:
@@ -204,12 +211,16 @@ def test_broker_that_is_away(tmp_path: Path, trial: Trial) -> None:
         with campaign.topics.scored(trial.model, "--keep", "id") as server:
             time.sleep(2)
             broker.stop(signal.SIGKILL)
-            time.sleep(20 if trial.whole else 12)
-            if trial.whole:
-                assert server.ask("GET", "/readyz").status == 503
+            time.sleep(20)
+            assert server.ask("GET", "/readyz").status == 503
             broker.start()
             campaign.check()
+            time.sleep(2)
             assert server.ask("GET", "/readyz").status == 200
+            broker.stop(signal.SIGKILL)  # while nothing comes
+            time.sleep(20)
+            assert server.ask("GET", "/readyz").status == 503
+            assert server.ask("GET", "/livez").status == 200
             assert server.stop() == 0
     finally:
         broker.stop(signal.SIGKILL)
