@@ -10,6 +10,7 @@ import typer
 
 from mlship.cli.serve_given import port_of
 from mlship.errors import UsageError
+from mlship.objects import is_uri
 from mlship.quota import available_cpus, default_workers
 from mlship.serve.settings import parse_count
 from mlship.stream.options import Keep, StreamOptions, Topics
@@ -81,7 +82,13 @@ def _options_of(given: Mapping[str, Any]) -> StreamOptions:
     models = given["models"]
     if len(models) != 1:
         raise UsageError(f"{len(models)} models are named; a topic is scored with one.", hint="Name one model.")
+    if "=" in models[0].partition("/")[0] or (given["watch"] and is_uri(models[0])):
+        raise UsageError(
+            f"'{models[0]}' cannot be scored with as it is named: a topic has one model, and --watch watches a file.",
+            hint="Name the file alone, or leave --watch away.",
+        )
     source, sink, rejects = (given[name] for name in ("topic_in", "topic_out", "topic_rejects"))
+    rejects = rejects or None  # an unset variable of a shell
     if not source or not sink:
         missing = "--topic-in" if not source else "--topic-out"
         raise UsageError(

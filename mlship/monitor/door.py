@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -55,10 +57,23 @@ def _error(status: str, code: str, message: str) -> _Answer:
 
 
 class _Quiet(WSGIRequestHandler):
-    timeout = 5  # seconds that a client may take: there is one thread for all
+    timeout = 5  # seconds that a client may take
 
     def log_message(self, *_: Any) -> None:
         """Probes come every few seconds, and say nothing new."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each client, so that none keeps a probe waiting."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that went, or sent nothing, is nobody's worry."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 @contextlib.contextmanager
@@ -74,7 +89,7 @@ def answered(door: Door, host: str, port: int) -> Iterator[int]:
         OutputFailed: The port is taken or not allowed.
     """
     try:
-        server = make_server(host, port, door, WSGIServer, _Quiet)
+        server = make_server(host, port, door, _Server6 if ":" in host else _Server, _Quiet)
     except OSError as error:
         raise OutputFailed(
             f"'{host}:{port}' cannot be listened on: {error.strerror}.", hint="Name another one: --port 8001"

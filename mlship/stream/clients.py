@@ -129,11 +129,12 @@ def check_topics(consumer: Consumer, topics: Topics, brokers: str, heard: list[K
             )
 
 
-def failed(what: str, error: KafkaError) -> MlshipError:
+def failed(what: str, error: KafkaError, hint: str = "Start the stream again: it goes on there.") -> MlshipError:
     """Return our error for one of Kafka's that ends the stream.
 
     Args:
         what: What could not be done.
         error: Why.
+        hint: What to do.
     """
-    return OutputFailed(f"{what}: {error.str()} ({error.name()}).", hint="Start the stream again: it goes on there.")
+    return OutputFailed(f"{what}: {error.str()} ({error.name()}).", hint=hint)

@@ -6,6 +6,7 @@ name gives it to one of the two clients alone.
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -18,15 +19,13 @@ _OURS = {
     "delivery.report.only.error": "what is written is told by commits",
     "enable.idempotence": "nothing is written twice, nor out of order",
     "transactional.id": "each process makes its own",
+    "isolation.level": "records and offsets that are not committed may be taken back",
+    "enable.partition.eof": "the end of a partition is no record",
 }
 """Properties that the promises of a stream rest on, and why nobody else may set them."""
-_SECRETS = (
-    "sasl.password",
-    "ssl.key.password",
-    "ssl.keystore.password",
-    "ssl.key.pem",
-    "sasl.oauthbearer.client.secret",
-)
+_SECRET = re.compile(r"passw|passphrase|secret|private\.key\.pem|ssl\.key\.pem|oauthbearer\.config|jaas")
+_OF_PYTHON = re.compile(r".*_cb|on_commit|on_delivery|logger|.*\.(de)?serializer")
+"""What confluent-kafka takes beside librdkafka's properties: functions, which no file can hold."""
 QUEUED_KIBIBYTES = 65_536
 """Of keys and values that a consumer reads ahead, unless the file says otherwise."""
 _CONSUMER = {
@@ -66,7 +65,7 @@ def read_properties(file: Path) -> tuple[dict[str, str], dict[str, str]]:
     if len(data) > _MOST_BYTES:
         raise UsageError(f"The Kafka configuration '{file}' has more than {_MOST_BYTES:,} bytes.")
     consumer, producer = _split(text, file)
-    if others and any(name in clients for name in _SECRETS for clients in (consumer, producer)):
+    if others and any(map(_SECRET.search, (*consumer, *producer))):
         raise UsageError(
             f"The Kafka configuration '{file}' holds a password, and others than its owner may read it.",
             hint=f"chmod 600 {shlex.quote(str(file))}",
@@ -75,7 +74,10 @@ def read_properties(file: Path) -> tuple[dict[str, str], dict[str, str]]:
         raise UsageError(
             f"The Kafka configuration '{file}' names no broker.", hint="Add a line: bootstrap.servers=HOST:9092"
         )
-    return {**_CONSUMER, **consumer}, {**_PRODUCER, **producer}
+    ours = dict(_CONSUMER)
+    if consumer.get("group.protocol", "classic").lower() == "consumer":
+        del ours["partition.assignment.strategy"]  # the broker assigns
+    return {**ours, **consumer}, {**_PRODUCER, **producer}
 
 
 def _split(text: str, file: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -95,6 +97,11 @@ def _split(text: str, file: Path) -> tuple[dict[str, str], dict[str, str]]:
         client, dot, rest = name.partition(".")
         only = client if dot and client in ("consumer", "producer") else None
         name = rest if only else name
+        if _OF_PYTHON.fullmatch(name):
+            raise UsageError(
+                f"The Kafka configuration '{file}', line {number}: '{name}' is none of librdkafka's properties.",
+                hint="Take the line out.",
+            )
         if name in _OURS:
             raise UsageError(
                 f"The Kafka configuration '{file}', line {number}: '{name}' is not to be set: {_OURS[name]}.",

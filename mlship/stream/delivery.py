@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlship.stream.clients import error_of, failed, producer_of
 from mlship.stream.options import StreamOptions
+from mlship.stream.reader import place_of
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+    from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 _log = logging.getLogger("mlship.stream")
 CALL_SECONDS = 5.0
@@ -33,12 +34,14 @@ class Sent:
         key: Its key.
         value: Its value, or None for a tombstone.
         headers: Its headers.
+        source: The record that it was made of.
     """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
+    source: Message = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,13 @@ class Writer:
         self._consumer = consumer
         self._keep_alive = keep_alive
         self._refused: KafkaError | None = None
+        self._refused_record: tuple[Any, Any, Any] | None = None
         self._producer: Any = None
 
     def produce(self, records: Sequence[Sent]) -> None:
         """Hand records over to the client, which writes them in order for each key."""
+        from confluent_kafka import KafkaException
+
         producer: Producer = self._producer
         produce, on_delivery = producer.produce, self._on_delivery
         for sent in records:
@@ -108,26 +114,54 @@ class Writer:
                 try:
                     produce(sent.topic, sent.value, sent.key, headers=sent.headers, on_delivery=on_delivery)
                     break
+                except KafkaException as raised:
+                    self.note_refused(error_of(raised), (sent.topic, sent.key, sent.value))
+                    raise
                 except BufferError:  # its line is full: the broker is slower than we are
                     producer.poll(0.1)
                     self._keep_alive()
 
-    def _on_delivery(self, error: KafkaError | None, _message: Any) -> None:
+    def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
         if error is not None:
-            self.note_refused(error)
+            self.note_refused(error, (message.topic(), message.key(), message.value()))
 
-    def note_refused(self, error: KafkaError) -> None:
-        """Keep why something was not written, for `raise_refused`; what is final is kept before what is not."""
-        if self._refused is None or _is_final(error):
-            self._refused = error
+    def note_refused(self, error: KafkaError, record: tuple[Any, Any, Any] | None = None) -> None:
+        """Keep why something was not written, for `raise_refused`; what is final is kept before what is not.
+
+        Args:
+            error: Why.
+            record: Topic, key and value of what was not written, where that is known.
+        """
+        known = self._refused
+        if known is None or (_is_final(error) and (self._refused_record is None or not _is_final(known))):
+            self._refused, self._refused_record = error, record
+
+    def forget_refused(self) -> None:
+        """Begin with the next micro-batch."""
+        self._refused = self._refused_record = None
 
     def _has_failed(self) -> bool:
         return self._refused is not None
 
-    def raise_refused(self) -> None:
-        """End the stream where the broker refuses a record for good: to write it again would do no better."""
-        if self._refused is not None and _is_final(self._refused):
-            raise failed("Records could not be written", self._refused)
+    def raise_refused(self, batch: MicroBatch) -> None:
+        """End the stream where the broker refuses a record for good: to write it again would do no better.
+
+        Args:
+            batch: What was to be written.
+
+        Raises:
+            OutputFailed: With the place of the record that was read, where it is known.
+        """
+        error = self._refused
+        if error is None or not _is_final(error):
+            return
+        found = (sent for sent in batch.records if (sent.topic, sent.key, sent.value) == self._refused_record)
+        first = next(found, None)
+        what = "Records could not be written"
+        if first is not None:
+            place = "/".join(map(str, place_of(first.source)))
+            what = f"What came of record {place} could not be written to '{first.topic}'"
+        raise failed(what, error, hint="Look at the topic's settings and rights; a new start comes to the same record.")
 
 
 class AtLeastOnce(Writer):
@@ -141,13 +175,17 @@ class AtLeastOnce(Writer):
         """Write records, then offsets; what happens between the two makes records be written twice."""
         from confluent_kafka import KafkaException
 
-        self._refused = None
-        self.produce(batch.records)
+        self.forget_refused()
+        try:
+            self.produce(batch.records)
+        except KafkaException as raised:
+            self.raise_refused(batch)
+            raise failed("Records could not be written", error_of(raised)) from raised
         for _ in _until(float(self._options.producer.get("message.timeout.ms", "300000")) / 1000 + CALL_SECONDS):
             if self._producer.flush(CALL_SECONDS) == 0:
                 break
             self._keep_alive()
-        self.raise_refused()
+        self.raise_refused(batch)
         if self._has_failed() or len(self._producer):
             self._producer.purge()
             raise Again

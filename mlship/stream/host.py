@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import shutil
@@ -20,12 +21,14 @@ from mlship.monitor.door import Door, answered
 from mlship.monitor.metrics import exposed
 from mlship.stream.clients import require_kafka
 from mlship.stream.options import StreamOptions
-from mlship.stream.worker import ENDS_SECONDS, Place, beats, metrics_folder, work
+from mlship.stream.worker import ENDS_SECONDS, Place, beats, metrics_folder, pulse_file, work
 
 _STALE_SECONDS = 10.0  # without a sign; a process gives one each second
 _LOOK_SECONDS = 0.2
 _MOST_DEATHS, _DEATH_SECONDS = 5, 60.0
 _READY_SECONDS = 120.0
+_POLL_MS = 300_000  # librdkafka's default
+_log = logging.getLogger("mlship.stream")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,14 @@ def stream(
         port = stack.enter_context(answered(door, address.host, address.port))
         stack.enter_context(host.signals())
         stack.callback(host.end)
-        host.run(lambda model: on_ready(StreamReady(model, f"http://{address.host}:{port}", options.workers)))
+        host.run(lambda model: on_ready(StreamReady(model, _url(address.host, port), options.workers)))
+        error = host.end()
+        if error is not None:
+            raise error
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.contextmanager
@@ -175,6 +185,7 @@ class _Host:
         """
         for place, child in enumerate(self._children):
             if child.process.is_alive():
+                self._kill_stuck(child)
                 continue
             error = child.error()
             code = child.process.exitcode
@@ -186,6 +197,16 @@ class _Host:
             if len(self._deaths) > _MOST_DEATHS:
                 raise OutputFailed(f"Processes of the stream end again and again, the last with {code}.")
             self._children[place] = _Child(self._options, self._place)
+
+    def _kill_stuck(self, child: _Child) -> None:
+        """End a process without a sign of life for longer than the group waits; the next look replaces it."""
+        limit = float(self._options.consumer.get("max.poll.interval.ms", _POLL_MS)) / 1000
+        with contextlib.suppress(OSError):  # of one that has just begun
+            silent = time.time() - pulse_file(self._place.folder, child.pid).stat().st_mtime
+            if silent > limit:
+                _log.warning("A process of the stream showed no sign of life for %.0f s, and is replaced.", silent)
+                child.process.kill()
+                child.process.join()
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Tell whether all processes get on, and with which models."""
@@ -203,12 +224,16 @@ class _Host:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signum)
 
-    def end(self) -> None:
-        """End all processes, those that do not end in their time by force."""
+    def end(self) -> MlshipError | None:
+        """End all processes, those that do not end in their time by force, and return an error that one told."""
         self._send(signal.SIGTERM)
         until = time.monotonic() + ENDS_SECONDS
         for child in self._children:
             child.process.join(max(0.0, until - time.monotonic()))
             if child.process.is_alive():
+                _log.warning("A process of the stream did not end in time; what was under way is not committed.")
                 child.process.kill()
                 child.process.join()
+        told = [error for child in self._children if (error := child.error()) is not None]
+        self._children = []
+        return told[0] if told else None

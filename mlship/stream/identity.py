@@ -2,17 +2,21 @@
 
 The name has to be the same when a process takes the place of one that died, so that what the dead one left open is
 ended at once instead of after a time-out; and no two that live may have the same. On one machine numbers are held by
-locks that the kernel gives back with the process; the machine's name, which containers have one each of, tells machines
-apart. That an old process which only seemed to be dead writes nothing more rests on the group's generation, which each
-transaction carries (KIP-447), and not on this name.
+names of sockets that the kernel gives back with the process, whoever runs it and whatever folder he has for temporary
+files; the machine's name, which containers have one each of, tells machines apart. That an old process which only
+seemed to be dead writes nothing more rests on the group's generation, which each transaction carries (KIP-447), and not
+on this name.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import os
 import socket
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,22 +28,42 @@ class Identity:
 
     Args:
         group: The consumer group.
-        brokers: Where the group is.
 
     Attributes:
-        transactional_id: The name.
         number: Its number on this machine, from 0.
+        place: Its machine and number.
+        transactional_id: The name.
     """
 
-    def __init__(self, group: str, brokers: str) -> None:
-        known = hashlib.sha256(f"{brokers}\0{group}".encode()).hexdigest()[:16]
-        self._slot = Slot(_own_folder() / known)
-        self.number = self._slot.number
-        self.transactional_id = f"mlship.{group}.{socket.gethostname()}.{self.number}"
+    def __init__(self, group: str) -> None:
+        known = hashlib.sha256(group.encode()).hexdigest()[:16]
+        # Linux has names of sockets apart from files, one set for each network that a machine or container has
+        self._held = _Name(known) if sys.platform == "linux" else Slot(_own_folder() / known)
+        self.number = self._held.number
+        self.place = f"{socket.gethostname()}.{self.number}"
+        self.transactional_id = f"mlship.{group}.{self.place}"
 
     def free(self) -> None:
         """Give the name back."""
-        self._slot.free()
+        self._held.free()
+
+
+class _Name:
+    def __init__(self, known: str) -> None:
+        for number in itertools.count():
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                self._socket.bind(f"\0mlship-stream-{known}-{number}")
+            except OSError as error:
+                self._socket.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                self.number = number
+                return
+
+    def free(self) -> None:
+        self._socket.close()
 
 
 def _own_folder() -> Path:

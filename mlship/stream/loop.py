@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mlship.errors import InputRefused, Stopped
 from mlship.model.values.codes import MEANINGS, Code
@@ -24,10 +25,24 @@ _log = logging.getLogger("mlship.stream")
 _TICK_SECONDS = 1.0
 _AGAIN_SECONDS = 0.5  # before reading again what could not be committed
 _OWN = "mlship."
-"""What the names of our headers begin with; those of a record that do so too are others' and go on as they came."""
+"""What the names of our headers begin with."""
+_TOLD = (f"{_OWN}model", f"{_OWN}digest")
+"""By what a record was scored; a record that was scored before has them already."""
 
-Takeover = Callable[[], "Session | None"]
-"""Returns a model to take over from now on, or None."""
+
+@dataclass(frozen=True)
+class Between:
+    """What a process does beside its micro-batches.
+
+    Attributes:
+        session: The model to begin with.
+        takeover: Asked between micro-batches for another model to take over from then on.
+        live: Called again and again while the process lives, also while it waits for a broker.
+    """
+
+    session: Session
+    takeover: Callable[[], Session | None]
+    live: Callable[[], None]
 
 
 class Loop:
@@ -36,29 +51,26 @@ class Loop:
     Args:
         options: What the stream is told.
         reader: What reads.
-        session: The model.
         observed: What counts.
-        takeover: Asked between micro-batches for another model.
+        between: What is done beside it.
     """
 
-    def __init__(
-        self, options: StreamOptions, reader: Reader, session: Session, observed: Observed, takeover: Takeover
-    ) -> None:
+    def __init__(self, options: StreamOptions, reader: Reader, observed: Observed, between: Between) -> None:
         self._topics = options.topics
         self._keep = options.keep
         self._reader = reader
         self._observed = observed
-        self._takeover = takeover
+        self._between = between
         self._stop_until: float | None = None
         self._tick_at = 0.0
         self._rebalances = 0
-        self._take(session)
+        self._take(between.session)
 
     def _take(self, session: Session) -> None:
         self._scorer = RecordScorer(session, self._keep)
         self._headers: Headers = [
-            (f"{_OWN}model", f"{session.card.name}/{session.card.version}".encode()),
-            (f"{_OWN}digest", session.digest.encode()),
+            (_TOLD[0], f"{session.card.name}/{session.card.version}".encode()),
+            (_TOLD[1], session.digest.encode()),
         ]
 
     def stop(self, grace: float) -> None:
@@ -83,8 +95,9 @@ class Loop:
             ModelRefused: The runtime failed on a record that the signature accepts.
         """
         while self._stop_until is None:
+            self._between.live()
             self._tick(tell)
-            session = self._takeover()
+            session = self._between.takeover()
             if session is not None:
                 self._take(session)
                 self._observed.take(session)
@@ -100,13 +113,14 @@ class Loop:
         """
         if self._stop_until is not None and time.monotonic() > self._stop_until:
             raise Stopped(15, "The broker did not answer in time; what was under way is not committed.")
+        self._between.live()
         self._reader.pause()
 
     def _work(self, messages: list[Message], delivery: Delivery) -> None:
         start = time.monotonic()
         scored = self._scorer.score([message.value() for message in messages])
         self._reader.took(len(messages), time.monotonic() - start)
-        records = self._records(messages, scored)
+        records = [self._record(place, message, scored) for place, message in enumerate(messages)]
         begun = time.monotonic()
         try:
             delivery.deliver(MicroBatch(records, _offsets(messages)))
@@ -118,18 +132,19 @@ class Loop:
         now = time.monotonic()
         self._observed.committed(scored, now - start, now - begun)
 
-    def _records(self, messages: list[Message], scored: Scored) -> list[Sent]:
-        """What is written for each record, in the same order."""
-        records = []
-        sink, headers = self._topics.sink, self._headers
-        for place, (message, value) in enumerate(zip(messages, scored.values, strict=True)):
-            given = message.headers()
-            carried = list(given.items()) if isinstance(given, dict) else given or []
-            if place in scored.refused:
-                records.append(self._reject(message, carried, *scored.refused[place]))
-            else:
-                records.append(Sent(sink, message.key(), value, [*carried, *headers] if carried else headers))
-        return records
+    def _record(self, place: int, message: Message, scored: Scored) -> Sent:
+        """What is written for a record."""
+        try:
+            given: Any = message.headers()
+        except (SystemError, UnicodeDecodeError):  # a header's name is no UTF-8, and the library has no other way to it
+            given = None
+            scored.refused[place] = (None, "bad_encoding")
+        if place in scored.refused:
+            return self._reject(message, given or [], *scored.refused[place])
+        headers = self._headers
+        if given:  # of a chain of streams the last one tells by what it was scored
+            headers = [*(header for header in given if header[0] not in _TOLD), *headers]
+        return Sent(self._topics.sink, message.key(), scored.values[place], headers, message)
 
     def _reject(self, message: Message, carried: Headers, column: str | None, code: Code) -> Sent:
         """A record that the model cannot take, untouched, and why."""
@@ -144,7 +159,7 @@ class Loop:
         told: Headers = [*carried, (f"{_OWN}code", code.encode()), (f"{_OWN}source", place.encode())]
         if column is not None:
             told.append((f"{_OWN}column", column.encode()))
-        return Sent(self._topics.rejects, message.key(), message.value(), told)
+        return Sent(self._topics.rejects, message.key(), message.value(), told, message)
 
     def _tick(self, tell: Callable[[], None]) -> None:
         now = time.monotonic()
@@ -152,8 +167,12 @@ class Loop:
             return
         self._tick_at = now + _TICK_SECONDS
         rebalances, self._rebalances = self._reader.rebalances - self._rebalances, self._reader.rebalances
-        self._observed.tick(self._reader.lags(), rebalances)
-        tell()
+        try:
+            self._observed.tick(self._reader.lags(), rebalances)
+        except OSError as error:  # such as a full disk, which is no reason to stop
+            _log.warning("Metrics cannot be written: %s.", error.strerror)
+        if self._reader.is_reached():
+            tell()
 
 
 def _offsets(messages: list[Message]) -> list[TopicPartition]:

@@ -40,7 +40,7 @@ class Observed:
         self._dead = metrics.count("mlship_stream_tombstones", "Records without a value among them.")
         self._again = metrics.count("mlship_stream_retries", "Micro-batches that were not committed and read again.")
         self._rebalances = metrics.count("mlship_stream_rebalances", "Times that partitions came or went.")
-        told = "Seconds from the first record of a micro-batch to its commit."
+        told = "Seconds from when a micro-batch was read to its commit."
         self._total = metrics.spread("mlship_stream_seconds", told, _SECONDS)
         told = "Seconds that it took to write a micro-batch and its offsets."
         self._commit = metrics.spread("mlship_stream_commit_seconds", told, _SECONDS)
@@ -51,6 +51,8 @@ class Observed:
         self._tell_at = 0.0
         self._left = _LOOKED_AT
         metrics.gauge("mlship_workers", "Processes that read.", "livesum").set(1)
+        metrics.count("mlship_workers_started", "Processes that got ready, replacements included.").pending += 1
+        self._info: Any = None
         self.take(session)
 
     def take(self, session: Session) -> None:
@@ -63,9 +65,13 @@ class Observed:
             runtime = "unknown"
         build = {"version": __version__, "onnxruntime": runtime}
         self._metrics.gauge("mlship_build_info", "Versions.", "livemax", **build).set(1)
-        told = "The models that score; two of a name while one takes the other's place."
+        if self._info is not None:
+            self._info.set(0)
+        told = "1 for the models that score; two of a name while one takes the other's place."
         identity = {"name": name, "version": session.card.version, "digest": session.digest}
-        self._metrics.gauge("mlship_model_info", told, "livemax", **identity, proven=str(session.proven).lower()).set(1)
+        proven = str(session.proven).lower()
+        self._info = self._metrics.gauge("mlship_model_info", told, "livemax", **identity, proven=proven)
+        self._info.set(1)
         self._signature = session.signature
         self._drift = Drift(session.signature.inputs, session.card.baseline)
         self._predictions = Predictions(session.signature.outputs)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mlship.stream")
 _SLICE = 1_000  # records taken at once; between two it is looked how many bytes there are
 _IDLE_SECONDS = 0.25
+_QUIET_SECONDS = 3.0
+"""After so long without a record it is looked whether the broker is there."""
 _CALL_SECONDS = 10.0
 
 
@@ -39,6 +41,9 @@ class Reader:
         self._rows = min(_SLICE, bounds.rows)
         self._taken: list[Message] = []
         self._paused = False
+        self._topic = topic
+        self._reached_at = time.monotonic()
+        self._asked_at = 0.0
         consumer.subscribe([topic], on_assign=self._came, on_revoke=self._went, on_lost=self._went)
 
     def _came(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -72,7 +77,27 @@ class Reader:
             self._take(more)
             size += sum(map(len, more))
         taken, self._taken = self._taken, []
+        if taken:
+            self._reached_at = time.monotonic()
         return taken
+
+    def is_reached(self) -> bool:
+        """Tell whether the broker answers and has the topic; it is asked when nothing has come for a while."""
+        from confluent_kafka import KafkaException
+
+        now = time.monotonic()
+        if now - self._reached_at >= _QUIET_SECONDS and now - self._asked_at >= _QUIET_SECONDS:
+            self._asked_at = now
+            try:
+                found = self.consumer.list_topics(self._topic, timeout=1.0).topics[self._topic]
+            except KafkaException as raised:
+                _log.warning("The broker does not answer: %s.", error_of(raised).str())
+                return False
+            if found.error is not None:
+                _log.warning("The topic '%s' cannot be read: %s.", self._topic, found.error.str())
+                return False
+            self._reached_at = now
+        return now - self._reached_at < 2 * _QUIET_SECONDS
 
     def took(self, rows: int, seconds: float) -> None:
         """Learn how long scoring takes, so that a micro-batch stays within its time.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from mlship.errors import UsageError
 from mlship.model.feed import Feed
 from mlship.model.session import Session
 from mlship.model.values.codes import Array, CellError, Code
@@ -38,6 +39,18 @@ class Scored:
     tombstones: set[int] = field(default_factory=set)
     feed: Feed | None = None
     outputs: Mapping[str, Array] = field(default_factory=dict)
+
+
+def check_keep(keep: Keep, session: Session) -> None:
+    """Refuse to carry a field along that would stand beside an output column of the same name.
+
+    Raises:
+        UsageError: There is one.
+    """
+    outputs = {output.name for output in session.signature.outputs}
+    name = next((name for name in keep if name in outputs), None) if isinstance(keep, tuple) else None
+    if name is not None:
+        raise UsageError(f"--keep names '{name}', which is an output column of the model.", hint="Leave it out.")
 
 
 class RecordScorer:

@@ -61,7 +61,7 @@ class ExactlyOnce(Writer):
         """Write records and offsets in one transaction."""
         from confluent_kafka import KafkaException
 
-        self._refused = None
+        self.forget_refused()
         # From before anything else: when partitions go meanwhile, the broker sees by it that they are not ours any more
         group = self._membership()
         try:
@@ -70,7 +70,7 @@ class ExactlyOnce(Writer):
             self._attempt(self._producer.send_offsets_to_transaction, list(batch.offsets), group)
             self._attempt(self._producer.commit_transaction)
         except KafkaException as raised:
-            self._take_back(error_of(raised))
+            self._take_back(error_of(raised), batch)
         except TimeoutError:
             _log.warning("A call to Kafka did not come back; its transaction is ended by the next one.")
             self._begin(None)
@@ -88,7 +88,7 @@ class ExactlyOnce(Writer):
             raise Again
         return group
 
-    def _take_back(self, error: KafkaError) -> None:
+    def _take_back(self, error: KafkaError, batch: MicroBatch) -> None:
         """Abort, or begin anew with another producer where that cannot be done or its outcome is not known."""
         from confluent_kafka import KafkaException
 
@@ -97,14 +97,14 @@ class ExactlyOnce(Writer):
         if error.txn_requires_abort():
             try:
                 self._attempt(self._producer.abort_transaction)
-                self.raise_refused()
+                self.raise_refused(batch)
                 raise Again
             except KafkaException as raised:
                 error = error_of(raised)
             except TimeoutError:
                 self._begin(None)
                 raise Again from None
-        self.raise_refused()
+        self.raise_refused(batch)
         self._renew(error)
         raise Again
 
@@ -115,7 +115,7 @@ class ExactlyOnce(Writer):
         if len(self._renewed) > _MOST_RENEWALS:
             raise OutputLocked(
                 f"Something else writes with the transactional id '{self._id}' ({error.name()}).",
-                hint="Give each machine a host name of its own.",
+                hint="Give each machine or container a host name of its own.",
             )
         self._begin(None)
 

@@ -35,8 +35,8 @@ def main() -> None:
         signal.signal(signum, lambda *_: ended.set())
     if not (folder / "server.properties").exists():
         broker.format()
-    broker.start()
     try:
+        broker.start()
         for topic in TOPICS:
             if not broker.has(topic):
                 broker.topic(topic)
