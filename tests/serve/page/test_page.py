@@ -23,7 +23,7 @@ from tests.serve.page.models import sampled_city_model
 from tests.serve.server import Server, run, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 AGE, OTHER = NUMBERS
 RECORD = {AGE: 31.25, OTHER: 0.1, "city": "Porto"}
@@ -276,6 +276,24 @@ def test_docs_tell_all_paths(server: Server, watched: Callable[..., Any]) -> Non
         with page.expect_download() as caught:
             page.get_by_role("link", name="openapi.json", exact=True).click()
         assert json.loads(Path(caught.value.path()).read_bytes()) == document
+
+
+def test_a_file_is_never_scored_by_two_versions(server: Server, watched: Callable[..., Any]) -> None:
+    """When the answer to a later part comes from another version, nothing is handed back."""
+    parts = iter(range(100))
+
+    def other(route: Route) -> None:
+        response = route.fetch()
+        digest = "0" * 64 if next(parts) else response.headers["x-mlship-digest"]
+        route.fulfill(response=response, headers={**response.headers, "x-mlship-digest": digest})
+
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.route("**/predict?on_error=reject", other)
+        page.evaluate(DROP, f"{AGE},{OTHER},city\n" + "1,2,Porto\n" * 7)
+        page.get_by_text("Another version of the model took over").wait_for()
+        assert page.locator("a[download]").count() == 0
+    assert next(parts) == 2
 
 
 @pytest.mark.whole
