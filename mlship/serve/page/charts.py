@@ -202,25 +202,39 @@ def _numbers(key: str, output: Mapping[str, Any], then: Mapping[str, Any] | None
     return Chart(key, picture, say, ("percent of answers", *(line.name for line in lines)), cells)
 
 
-def of_shadow(samples: Sequence[Sample]) -> list[Chart]:
-    """Return how another model's answers differ; nothing without a shadow."""
+def of_shadow(samples: Sequence[Sample], *, labels: bool) -> list[Chart]:
+    """Return how another model's answers differ; nothing without a shadow.
+
+    Args:
+        samples: The samples.
+        labels: Whether the model answers with labels.
+    """
     shadow = samples[-1]["shadow"]
     if not shadow:
         return []
-    counts = {name: shadow.get(f"{name}_rows" if name else "rows", {}).get("", 0.0) for name in ("", *_SHADOW)}
-    asked = counts[""]
-    parts = [("asked too", asked), *((_SHADOW[name], counts[name]) for name in _SHADOW)]
+    asked = shadow["rows"][""]
+    told = {name: text for name, text in _SHADOW.items() if labels or name != "changed_rows"}
+    parts = [("asked too", asked), *((text, shadow[name][""]) for name, text in told.items())]
     rows = [(text, number(int(count))) for text, count in parts]
+    say = f"The shadow was asked {number(int(asked))} rows too"
+    if labels and asked:
+        say += f", and gave {share(shadow['changed_rows'][''] / asked)} of them another label"
+    apart = shadow.get("difference_max", {})
     for output, total in shadow.get("difference_sum", {}).items():
         rows.append((f"{output}: mean difference", _of(total / asked if asked else math.nan)))
-        rows.append((f"{output}: largest difference", _of(shadow.get("difference_max", {}).get(output, math.nan))))
+        rows.append((f"{output}: largest difference", _of(apart.get(output, math.nan))))
+    if asked and apart:
+        most = max(apart, key=lambda output: apart[output])
+        say += f"; numbers lie apart by {_of(apart[most])} at most, in {most}"
     bars = tuple(Bar(text, (count,), (number(int(count)),)) for text, count in parts)
-    changed = share(counts["changed"] / asked) if asked else "-"
-    say = f"Of {number(int(asked))} rows that the shadow was asked too, {changed} got another label from it."
-    return [Chart("shadow", Bars("The shadow's answers, in rows", bars), say, ("what", "figure"), tuple(rows))]
+    return [Chart("shadow", Bars("The shadow, in rows", bars), f"{say}.", ("what", "figure"), tuple(rows))]
 
 
-_SHADOW = {"changed": "got another label", "skipped": "not asked, as too many came", "failed": "not answered"}
+_SHADOW = {
+    "changed_rows": "given another label",
+    "skipped_rows": "not asked, as too many came",
+    "failed_rows": "not answered",
+}
 
 
 def _of(value: float) -> str:

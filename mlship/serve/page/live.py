@@ -51,7 +51,7 @@ class Live:
             charts.of_batches(samples),
             charts.of_drift(drift),
             *charts.of_predictions(predictions, baseline.get("outputs", {})),
-            *charts.of_shadow(samples),
+            *charts.of_shadow(samples, labels=any(output.meaning == "label" for output in served.signature.outputs)),
         ]
         told = {
             "digest": served.session.digest,

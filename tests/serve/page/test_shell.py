@@ -92,6 +92,7 @@ def test_charts_say_what_metrics_say(tmp_path: Path) -> None:
         shadow = dict(charts["shadow"]["rows"])
         assert shadow["asked too"] == f"{found['mlship_shadow_rows_total']:.0f}" == "90"
         assert shadow["prediction: mean difference"] == "2"
+        assert charts["shadow"]["say"].startswith("The shadow was asked 90 rows too; numbers lie apart by 2 at most")
         assert charts["output0"]["rows"][0] == ["0 %", "2"]
         assert "not counted" in charts["drift"]["say"]
         for chart in charts.values():

@@ -25,11 +25,12 @@ export class FileWork {
   }
 
   show(model, limits, codes) {
-    if (this.model?.digest === model.digest && this.model?.name === model.name) return;
-    this.stop();
+    const same = this.model?.name === model.name;
     this.model = model;
     this.limits = limits;
     this.codes = codes;
+    if (same) return; // what another version of it has scored stays
+    this.stop();
     this.input.value = "";
     fill(byId("file-shown"));
     say(byId("file-said"), "");

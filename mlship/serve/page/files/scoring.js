@@ -85,6 +85,9 @@ export class Scoring {
   async part(records) {
     this.signal.throwIfAborted();
     const response = await this.send(records, TYPE);
+    const digest = response.headers.get("X-Mlship-Digest");
+    this.digest ??= digest;
+    if (digest !== this.digest) throw new Error("Another version of the model took over meanwhile; score the file again.");
     const marked = Number(response.headers.get("X-Mlship-Rejected-Rows") ?? 0);
     const lines = new Records(",");
     const answers = [...lines.push(await response.text()), ...lines.end()];
