@@ -10,7 +10,7 @@ from mlship.batch.watched import watched_sections
 from mlship.model.values.codes import MEANINGS
 from mlship.report.document import Document, Section
 from mlship.report.figures import number, share, size
-from mlship.report.pictures import Bar, Picture
+from mlship.report.pictures.bars import Bar, Bars
 
 
 def document(facts: dict[str, Any]) -> Document:
@@ -118,7 +118,7 @@ def _rejects(rejects: dict[str, int], rows: int) -> Section:
             (code, meanings.get(code, ""), number(count), share(count / rows if rows else None))
             for code, count in ordered
         ),
-        Picture("Rejected rows by reason", tuple(Bar(code, (count,), (number(count),)) for code, count in ordered)),
+        Bars("Rejected rows by reason", tuple(Bar(code, (count,), (number(count),)) for code, count in ordered)),
     )
 
 
@@ -128,5 +128,5 @@ def _stages(stages: dict[str, dict[str, float | None]]) -> Section:
         "Rows a second by stage",
         ("stage", "CPU seconds", "rows a second"),
         tuple((name, number(seconds), number(rate)) for name, seconds, rate in told),
-        Picture("Rows a second by stage", tuple(Bar(name, (rate or 0.0,), (number(rate),)) for name, _, rate in told)),
+        Bars("Rows a second by stage", tuple(Bar(name, (rate or 0.0,), (number(rate),)) for name, _, rate in told)),
     )

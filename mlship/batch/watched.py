@@ -7,7 +7,7 @@ from typing import Any
 
 from mlship.report.document import Section
 from mlship.report.figures import number, share
-from mlship.report.pictures import Bar, Picture
+from mlship.report.pictures.bars import Bar, Bars
 
 _MOST_HISTOGRAMS = 6  # of the columns that drifted most
 _MOST_LABELS = 40
@@ -42,7 +42,7 @@ def _labels(output: dict[str, Any]) -> Iterator[Section]:
         title,
         ("label", "rows", "share"),
         tuple((label, number(count), share(part)) for label, count, part in rows),
-        Picture(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
+        Bars(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
     )
 
 
@@ -70,7 +70,7 @@ def _numbers(output: dict[str, Any]) -> Iterator[Section]:
             f"{title}, distribution",
             ("from, to", "share"),
             tuple((label, share(part)) for label, part in bins),
-            Picture(
+            Bars(
                 f"Distribution of {output['output']}",
                 tuple(Bar(label, (part,), (share(part),)) for label, part in bins),
             ),
@@ -91,7 +91,7 @@ def _drift(drift: dict[str, Any]) -> Iterator[Section]:
             (one["column"], number(one["psi"]), share(one["missing_then"]), share(one["missing_now"]))
             for one in columns
         ),
-        Picture(
+        Bars(
             "Stability index (PSI) by column, largest first",
             tuple(Bar(one["column"], (one["psi"] or 0.0,), (number(one["psi"]),)) for one in columns),
         ),
@@ -107,7 +107,7 @@ def _histogram(one: dict[str, Any]) -> Section:
         f"Drift of {one['column']}",
         ("values", "share now", "share in the sample"),
         tuple((label, share(now), share(then)) for label, now, then in bins),
-        Picture(
+        Bars(
             f"{one['column']}, now and in the sample",
             tuple(Bar(label, (now, then), (share(now), share(then))) for label, now, then in bins),
             ("now", "in the sample"),
@@ -140,7 +140,7 @@ def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[
                 f"Labels of {labels['output']} that changed, ours to the other's",
                 ("labels", "rows"),
                 tuple((label, number(count)) for label, count in pairs),
-                Picture("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
+                Bars("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
             )
     if compare["numbers"]:
         yield Section(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlship.errors import MlshipError
+from mlship.report.letters import shown
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -126,16 +127,6 @@ def _labelled(label: str, style: str, text: str) -> Any:
     from rich.text import Text
 
     return Text.assemble((f"{label}: ", style), shown(text))
-
-
-def shown(text: str) -> str:
-    r"""One line of a text, in which what moves a terminal's cursor, or turns its text around, is written as `\x1b`.
-
-    Labels, columns and names of files come from whoever made the model, and every text passes here.
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
 
 
 def _unbroken(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,23 @@ from typing import Any
 
 from mlship.errors import OutputFailed, UsageError
 from mlship.files import write_atomic
-from mlship.report.pictures import Picture
+from mlship.report.letters import escaped
+from mlship.report.pictures.frame import STYLE, Picture
 
-_STYLE = """
+_STYLE = (
+    """
 body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p{margin:.5rem 0}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ccc}
 td{overflow-wrap:anywhere}
 figure{margin:1rem 0}
-svg{display:block;width:100%;max-width:44rem;height:auto;font-size:13px}
-svg text{fill:currentColor}
-:root{--now:#1f6f8b;--then:#d08c2e}
 @media(prefers-color-scheme:dark){
-body{color:#eee;background:#151515}th,td{border-color:#444}:root{--now:#5bb8d6;--then:#e0b060}
+body{color:#eee;background:#151515}th,td{border-color:#444}
 }
 """
+    + STYLE
+)
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Document:
 
     def to_html(self) -> str:
         """Return the report as one HTML page without scripts and without links to anything outside."""
-        title = html.escape(self.title)
+        title = escaped(self.title)
         sections = "".join(_section(place, section) for place, section in enumerate(self.sections))
-        notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in self.notes)
+        notes = "".join(f"<p>{escaped(note)}</p>\n" for note in self.notes)
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -76,20 +76,20 @@ class Document:
 
 def _section(place: int, section: Section) -> str:
     picture = "" if section.picture is None else f"<figure>\n{section.picture.to_svg(f'picture{place}')}</figure>\n"
-    return f"<h2>{html.escape(section.title)}</h2>\n{picture}{_table(section)}"
+    return f"<h2>{escaped(section.title)}</h2>\n{picture}{_table(section)}"
 
 
 def _table(section: Section) -> str:
     head = ""
     if any(section.columns):
-        cells = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in section.columns)
+        cells = "".join(f'<th scope="col">{escaped(column)}</th>' for column in section.columns)
         head = f"<thead><tr>{cells}</tr></thead>\n"
     rows = "".join(_row(row, named=not head) for row in section.rows)
     return f"<table>\n{head}<tbody>\n{rows}</tbody>\n</table>\n"
 
 
 def _row(cells: tuple[str, ...], *, named: bool) -> str:
-    first, *others = (html.escape(cell) for cell in cells)
+    first, *others = (escaped(cell) for cell in cells)
     start = f'<th scope="row">{first}</th>' if named else f"<td>{first}</td>"
     return f"<tr>{start}{''.join(f'<td>{cell}</td>' for cell in others)}</tr>\n"
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+_STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
 
 def number(value: float | None) -> str:
     """Return a count with all its digits, a measure with six, and a dash for what is not known."""
@@ -18,3 +22,13 @@ def share(value: float | None) -> str:
 def size(count: int | None) -> str:
     """Return a number of bytes."""
     return "-" if count is None else f"{count:,} bytes"
+
+
+def short(value: float) -> str:
+    """Return a number in four digits at most for beside an axis, such as `2.5M` or `40k`."""
+    if not math.isfinite(value):
+        return "-"
+    if 1e3 <= abs(value) < 1e15:
+        step, letter = next((step, letter) for step, letter in _STEPS if abs(value) >= step)
+        return f"{value / step:.4g}{letter}"
+    return f"{value + 0.0:.4g}"  # + 0.0 makes -0 plain

@@ -197,6 +197,6 @@ def test_the_json_report_is_the_facts(tmp_path: Path) -> None:
     """Written as JSON the report is the facts, every digit; names that are no Unicode do not stop it."""
     write_report(tmp_path / "report.json", document(FULL))
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == FULL
-    for name in ("odd.html", "odd.json"):
+    for name, written in (("odd.html", r"\udcff.csv"), ("odd.json", "?.csv")):
         write_report(tmp_path / name, document(facts(outputs=["\udcff.csv"], digests={})))
-        assert "?.csv" in (tmp_path / name).read_text(encoding="utf-8")
+        assert written in (tmp_path / name).read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-_VOID = {"meta", "rect"}
+_VOID = {"meta"}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
