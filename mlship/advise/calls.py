@@ -32,8 +32,8 @@ SIZES = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 """Rows in a call."""
 MOST_TOGETHER = 300
 """Up to here calls are made as serve makes them, which puts at most 256 rows of several requests together."""
-_ONE_SECONDS, _LEAST, _MOST = 2.5, 20, 5_000
-_SIZE_SECONDS = 0.3
+_ONE_SECONDS, _LEAST, _MOST = 2.0, 20, 5_000
+_SIZE_SECONDS = 0.2
 _LONGEST = 3.0  # seconds that a call is expected to take, past which no larger one is made
 _DIFFERENT = 200  # calls of one size
 _MOST_VALUES = 1 << 24  # cells of a call: 128 MB

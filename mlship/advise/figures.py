@@ -106,6 +106,7 @@ class Scored:
 
     Attributes:
         start: Seconds of a run of one row: the process, opening the model, publishing.
+        start_cpu: Seconds of processor time of that.
         rate: Rows of each further second.
         core_rate: Rows of each further second of processor time: others may use the processors too, and reading and
             writing take a part of a second one.
@@ -113,6 +114,7 @@ class Scored:
     """
 
     start: float
+    start_cpu: float
     rate: float
     core_rate: float
     rows: int

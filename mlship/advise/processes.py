@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mlship
-from mlship.errors import MlshipError, ModelRefused, OutputFailed, error_from
+from mlship.errors import ModelRefused, OutputFailed, error_from
 
 _SECONDS = 300.0
 _KEPT = "MLSHIP_GOLDEN"
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str], folder: Path) -> Done:
             code="not_measured",
         ) from None
     seconds, cpu = time.perf_counter() - start, _cpu() - before
-    return Done(_told(done.stdout, done.stderr, arguments[0]), seconds, cpu)
+    return Done(_told(done.stdout, done.stderr, " ".join(arguments[:2])), seconds, cpu)
 
 
 def _told(text: str, log: str, command: str) -> dict[str, Any]:
@@ -70,9 +70,13 @@ def _told(text: str, log: str, command: str) -> dict[str, Any]:
         why = log.strip().splitlines()[-1:] or ["it said nothing"]
         raise ModelRefused(f"The model could not be measured by '{command}': {why[0]}.", code="not_measured") from None
     error = told.get("error")
-    if error:
-        raise error_from(error) if "kind" in error else MlshipError(error["message"], hint=error["hint"])
-    return told
+    if not error:
+        return told
+    if "kind" in error:
+        raise error_from(error)
+    raise ModelRefused(
+        f"The model could not be measured by '{command}': {error['message']}", hint=error["hint"], code="not_measured"
+    )
 
 
 @contextlib.contextmanager

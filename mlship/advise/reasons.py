@@ -24,8 +24,8 @@ def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed)
         case "mostly_known_ahead":
             return (
                 f"Both: real time alone takes {_workers(real_time)}. Score the rows that are known ahead by batch "
-                f"every {span(interval_of(needs))} and look them up; {_workers(both)} in all do that and answer the others, "
-                f"if {share(assumed.known)} are known ahead."
+                f"every {span(interval_of(needs))} and look them up; {_workers(both)} in all do that and answer the "
+                f"others, if {share(assumed.known)} are known ahead."
             )
         case "looked_up_only":
             return (
@@ -145,8 +145,8 @@ def _monitoring(measured: Measured, needs: Needs) -> str:
     rate = "" if needs.rate is None else f" at {amount(needs.rate / DAY)} rows a second"
     return (
         "Batch: exit code, rejects and drift in --report, and --max-drift as a gate before anybody uses the output. "
-        f"Real time: /metrics all day{rate} (p99, errors, 503, drift), an alert and somebody awake; a wrong answer is out "
-        f"at once. A restart is without answers for {span(measured.served.start)} where there is one worker."
+        f"Real time: /metrics all day{rate} (p99, errors, 503, drift), an alert and somebody awake; a wrong answer is "
+        f"out at once. A restart is without answers for {span(measured.served.start)} where there is one worker."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from mlship.advise.figures import Scored
 from mlship.advise.processes import Done, run
 
-_FIRST_SECONDS, _SECONDS = 0.7, 4.0
+_FIRST_SECONDS, _SECONDS = 0.5, 3.0
 _MOST_BYTES = 64 << 20
 _FEW_BYTES = 4 << 20
 
@@ -39,7 +39,7 @@ def measured(model: Path, records: Sequence[Mapping[str, Any]], rate: float, fol
     many = max(few, min(int(_SECONDS * speed), _MOST_BYTES // size))
     most = _run(model, head, rows, many, folder) if many > few else some
     seconds = max(most.seconds - one.seconds, 1e-3)
-    return Scored(one.seconds, many / seconds, many / max(most.cpu - one.cpu, 1e-3), many)
+    return Scored(one.seconds, one.cpu, many / seconds, many / max(most.cpu - one.cpu, 1e-3), many)
 
 
 def _run(model: Path, head: str, rows: Sequence[str], count: int, folder: Path) -> Done:

@@ -15,7 +15,7 @@ from mlship.errors import OutputFailed
 _CLIENTS = 16
 _QUIET = 0.8  # of the time, in which a server that many ask works on a quiet machine
 _LONG = 0.3  # seconds of a request past which few are asked at once, and none at a rate
-_ALONE_SECONDS, _RATE_SECONDS, _BUSY_SECONDS, _ROWS_SECONDS = 2.0, 3.0, 1.2, 2.0
+_ALONE_SECONDS, _RATE_SECONDS, _BUSY_SECONDS, _ROWS_SECONDS = 1.5, 2.5, 0.8, 1.5
 _BUSY_ROUNDS = (
     3  # of which the median counts: one moment in which the machine did something else is no property of ours
 )

@@ -69,7 +69,7 @@ def document_of(advice: Advice) -> Document:
 def sections_of(advice: Advice) -> tuple[Section, ...]:
     """Return what a report says: the advice, the ways, the curve, the figures, and what was assumed."""
     ways = advice.verdict.ways
-    curve = advice.measured.calls.curve
+    curve, notes = advice.measured.calls.curve, advice.measured.notes
     named = ("", "")
     return (
         Section(TITLE, named, (("recommended", advice.verdict.way or "nothing"), ("why", advice.reason))),
@@ -90,7 +90,7 @@ def sections_of(advice: Advice) -> tuple[Section, ...]:
                 Axis("rows a second", log=True),
             ),
         ),
-        Section("Measured on this machine", named, _measured(advice)),
+        Section("Measured on this machine", named, (*_measured(advice), *(("note", note) for note in notes))),
         Section("What speaks for what", named, advice.considerations),
         Section("Assumed", named, assumptions(advice.assumed)),
     )
