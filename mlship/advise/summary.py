@@ -75,7 +75,7 @@ def sections_of(advice: Advice) -> tuple[Section, ...]:
         Section(TITLE, named, (("recommended", advice.verdict.way or "nothing"), ("why", advice.reason))),
         Section(
             "What a million predictions take",
-            ("way", "fits", "workers", "memory", "busy", "CPU hours a million", "price a million", "time", "why not"),
+            ("way", "fits", "workers", "memory", "busy", "CPU hours a million", "price a million", "time"),
             tuple(_row(way) for way in ways),
             Bars("Hours of a processor for a million predictions", tuple(_bar(way) for way in ways)),
         ),
@@ -130,14 +130,13 @@ def _told(way: Way) -> str:
 def _row(way: Way) -> tuple[str, ...]:
     return (
         way.name,
-        "yes" if way.fits else "no",
+        "yes" if way.why is None else f"no: {way.why}",
         f"{way.workers:,}",
         memory(way.memory),
         "-" if way.busy is None else share(way.busy),
         plain(way.cpu_hours),
         "-" if way.cost is None else plain(way.cost),
         span(way.seconds),
-        way.why or "",
     )
 
 

@@ -36,7 +36,7 @@ from tests.export.judging import save
 from tests.export.tables import NUMBERS, kinds_of, table
 
 pytestmark = pytest.mark.whole
-ROUNDS = 3
+ROUNDS = 5
 SECONDS = 3.0
 NEAR = 0.25
 
