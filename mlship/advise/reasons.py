@@ -19,7 +19,7 @@ def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed)
         case "answered_in_time":
             return (
                 f"Real time: {_workers(real_time)} answer{_s(real_time)} a row in {span(real_time.seconds)} (p99), "
-                f"and {span(_limit(needs))} are allowed."
+                f"and {span(_limit(needs))} are allowed.{_unsized(needs)}"
             )
         case "mostly_known_ahead":
             return (
@@ -165,6 +165,10 @@ def _run(batch: Way, needs: Needs, assumed: Assumed) -> str:
         f"{_workers(batch).capitalize()} with {memory(batch.memory)} score{_s(batch)} its rows "
         f"in {span(batch.seconds)}, of {span(window_of(needs, assumed))} that a run may take."
     )
+
+
+def _unsized(needs: Needs) -> str:
+    return " --rate tells how many workers it takes." if needs.rate is None else ""
 
 
 def _workers(way: Way) -> str:

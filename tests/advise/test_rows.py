@@ -21,7 +21,7 @@ PENGUINS = Path(__file__).resolve().parents[2] / "sample_models" / "penguins"
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The penguins' model, with a baseline and without."""
     file = tmp_path_factory.mktemp("rows") / "model.onnx"
-    options = ["--sample", PENGUINS / "input.csv"] if request.param else []
+    options: list[str | Path] = ["--sample", PENGUINS / "input.csv"] if request.param else []
     done = run("export", PENGUINS / "model.pkl", "-o", file, "--quiet", *options)
     assert done.returncode == 0, done.stderr
     return file
