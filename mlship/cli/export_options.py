@@ -86,7 +86,7 @@ Advise = Annotated[
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(min=1.0, max=1e15, metavar="ROWS", help="Rows to score a day.", rich_help_panel=_ADVICE),
+    typer.Option(min=1.0, max=1e15, metavar="ROWS_PER_DAY", help="Rows to score a day.", rich_help_panel=_ADVICE),
 ]
 Latency = Annotated[
     float | None,
