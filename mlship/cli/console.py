@@ -85,6 +85,11 @@ class Console:
             table.add_row(*map(Text, row))
         stderr.print(table)
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, or of what stands for one."""
+        return self._stderr().width
+
     def result(self, data: dict[str, Any]) -> None:
         """Print the one JSON object of --json on stdout."""
         sys.stdout.write(_unbroken(json_module.dumps(data, ensure_ascii=False)) + "\n")

@@ -17,7 +17,8 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A fitted model saved by pickle, joblib or skops, or MLflow's folder; with --target an .onnx file too.",
+        help="A fitted model saved by pickle, joblib or skops, or MLflow's folder; with --target or --advise an .onnx "
+        "file too.",
     ),
 ]
 Output = Annotated[
@@ -109,4 +110,37 @@ TargetName = Annotated[
 ]
 Report = Annotated[
     Path | None, typer.Option(metavar="FILE.html|.json", help="Where to write what was found, for people or programs.")
+]
+
+_ADVICE = "Batch or real time?"
+
+Advise = Annotated[
+    bool,
+    typer.Option(
+        "--advise",
+        help="Measure the model on this machine, half a minute or so, and tell what fits.",
+        rich_help_panel=_ADVICE,
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(min=1.0, max=1e15, metavar="ROWS_PER_DAY", help="Rows to score a day.", rich_help_panel=_ADVICE),
+]
+Latency = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-3, max=1e9, metavar="MS", help="Milliseconds that a caller waits at most.", rich_help_panel=_ADVICE
+    ),
+]
+Freshness = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="How often predictions have to be renewed: 30s, 15m, 1h, 1d.",
+        rich_help_panel=_ADVICE,
+    ),
+]
+CpuHour = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1e9, metavar="PRICE", help="Price of a processor for an hour.", rich_help_panel=_ADVICE),
 ]
