@@ -87,7 +87,7 @@ def test_the_report_tells_the_same(advised: Mapping[str, Any], folder: Path) -> 
 
     reason = advised["advice"]["recommendation"]["reason"]
     assert page.index(reason) < page.index("<svg") < page.index("compared with the original")
-    assert page.count('role="img"') == 2
+    assert page.count('role="img"') == 6  # two of advice, four of the export
     for point in advised["advice"]["measured"]["curve"]:
         assert f"<td>{point['rows']:,}</td>" in page
 
