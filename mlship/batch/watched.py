@@ -13,6 +13,8 @@ from mlship.report.pictures.columns import Columns
 
 _MOST_HISTOGRAMS = 6  # of the columns that drifted most
 _MOST_LABELS = 40
+_SERIES = ("now", "in the sample")
+_SAMPLE = "share in the sample"
 _MOMENTS = ("rows", "not_a_number", "infinite", "min", "mean", "max", "standard_deviation")
 _MEASURES = ("accuracy", "log_loss", "auc", "auc_error", "rmse", "mae", "bias")
 
@@ -40,11 +42,24 @@ def _labels(output: dict[str, Any]) -> Iterator[Section]:
     if rest:
         rows.append((f"{len(rest):,} more", sum(one["rows"] for one in rest), sum(one["share"] for one in rest)))
     title = f"Predictions: {output['output']}"
+    then = output.get("then", {}).get("shares")
+    if then is None:
+        told = tuple((label, number(count), share(part)) for label, count, part in rows)
+        drawn = Bars(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows))
+        yield Section(title, ("label", "rows", "share"), told, drawn)
+        return
+    both = [(label, count, part, then.get(label)) for label, count, part in rows]
+    known = {label for label, *_ in rows}
+    both += [(label, 0, 0.0, part) for label, part in then.items() if label not in known][:_MOST_LABELS]
     yield Section(
         title,
-        ("label", "rows", "share"),
-        tuple((label, number(count), share(part)) for label, count, part in rows),
-        Bars(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
+        ("label", "rows", "share", _SAMPLE),
+        tuple((label, number(count), share(part), share(before)) for label, count, part, before in both),
+        Bars(
+            title,
+            tuple(Bar(label, (part, before or 0.0), (share(part), share(before))) for label, _, part, before in both),
+            _SERIES,
+        ),
     )
 
 
@@ -55,26 +70,31 @@ def _numbers(output: dict[str, Any]) -> Iterator[Section]:
         ("", ""),
         tuple((name.replace("_", " "), number(output[name])) for name in _MOMENTS if name in output),
     )
+    then = output.get("then", {})
     if deciles := output.get("deciles"):
+        rows = [("now", *map(number, deciles))]
+        rows += [(_SERIES[1], *map(number, then["deciles"]))] if "deciles" in then else []
         yield Section(
             f"{title}, deciles within {share(output['relative_error'])}",
-            tuple(f"{10 * tenth} %" for tenth in range(len(deciles))),
-            (tuple(map(number, deciles)),),
+            ("", *(f"{10 * tenth} %" for tenth in range(len(deciles)))),
+            tuple(rows),
         )
     if histogram := output.get("histogram"):
         low, high = (0.0, 1.0) if output["kind"] == "probability" else (output["min"], output["max"])
         width = high / len(histogram) - low / len(histogram)
+        parts = [histogram, then["histogram"]] if "histogram" in then else [histogram]
         bins = [
-            (f"{low + place * width:.4g} to {low + (place + 1) * width:.4g}", part)
-            for place, part in enumerate(histogram)
+            (f"{low + place * width:.4g} to {low + (place + 1) * width:.4g}", values)
+            for place, values in enumerate(zip(*parts, strict=True))
         ]
         yield Section(
             f"{title}, distribution",
-            ("from, to", "share"),
-            tuple((label, share(part)) for label, part in bins),
+            ("from, to", "share", _SAMPLE)[: 1 + len(parts)],
+            tuple((label, *map(share, values)) for label, values in bins),
             Columns(
                 f"Distribution of {output['output']}",
-                tuple(Bar(label, (part,), (share(part),)) for label, part in bins),
+                tuple(Bar(label, values, tuple(map(share, values))) for label, values in bins),
+                _SERIES[: len(parts)] if len(parts) > 1 else ("",),
                 edges=tuple(low + place * width for place in range(len(histogram) + 1)),
                 along=output["output"],
             ),
@@ -115,7 +135,7 @@ def _histogram(one: dict[str, Any]) -> Section:
         Bars(
             f"{one['column']}, now and in the sample",
             tuple(Bar(label, (now, then), (share(now), share(then))) for label, now, then in bins),
-            ("now", "in the sample"),
+            _SERIES,
         ),
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 from mlship.batch.report import document
 from mlship.batch.verdict import verdict
-from mlship.export.baseline import make_baseline
+from mlship.export.baseline import make_baseline, outputs_baseline
 from mlship.monitor.actual import Actual
 from mlship.monitor.comparison import Comparison
 from mlship.monitor.contract import Monitor
@@ -219,3 +219,33 @@ def test_the_json_report_is_the_facts(tmp_path: Path) -> None:
     for name, written in (("odd.html", r"\udcff.csv"), ("odd.json", "?.csv")):
         write_report(tmp_path / name, document(facts(outputs=["\udcff.csv"], digests={})))
         assert written in (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_answers_beside_those_to_the_sample() -> None:
+    """Where the artifact tells the original's answers to its sample, each picture of answers shows both."""
+    outputs = [
+        output("prediction", "label", "string"),
+        output("probability_no", "probability"),
+        output("score", "score"),
+    ]
+
+    def answers(share: Any) -> dict[str, Any]:
+        label = np.where(share > 0.5, "yes", "no").astype(object)
+        return {"prediction": label, "probability_no": 1 - share, "score": share * 9}
+
+    baseline = {"outputs": outputs_baseline(outputs, answers(np.linspace(0, 1, 1000)), 1000)}
+    seen = seen_of({}, answers(np.linspace(0.6, 1, 500)))
+    found = Predictions(outputs, baseline).result(Predictions(outputs).count(seen))
+    assert [one["then"] for one in found["outputs"]] == list(baseline["outputs"].values())
+    page = page_of(facts(predictions=found))
+    assert page.tables["Predictions: prediction"] == [
+        ["label", "rows", "share", "share in the sample"],
+        ["yes", "500", "100 %", "50 %"],
+        ["no", "0", "0 %", "50 %"],
+    ]
+    shares = page.tables["Predictions: probability_no, distribution"]
+    assert shares[0] == ["from, to", "share", "share in the sample"]
+    assert {figure(row[2]) for row in shares[1:]} == {0.05}
+    deciles = next(table for title, table in page.tables.items() if title.startswith("Predictions: score, deciles"))
+    assert [row[0] for row in deciles[1:]] == ["now", "in the sample"]
+    assert figure(deciles[2][-1]) == 9
