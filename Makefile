@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-all faults soak bench-batch bench-serve bench-spark matrix spark-matrix lint samples locks check clean
+.PHONY: help run test test-all faults soak bench-batch bench-serve bench-spark bench-stream broker matrix spark-matrix lint samples locks check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ bench-batch: $(VENV)/.group-test ## Measure batch against pandas, Polars and onn
 
 bench-serve: $(VENV)/.group-test ## Measure serve against FastAPI, KServe and MLServer; ARGS="--only one --pairs 5 --seconds 4" choose
 	$(BIN)/python -m tests.benchmarks.bench_serve $(ARGS)
+
+bench-stream: $(VENV)/.group-test ## Measure a scored topic of Kafka against a hand-written loop; ARGS="--pairs 5 --records 400000" choose
+	$(BIN)/python -m tests.benchmarks.bench_stream $(ARGS)
+
+broker: $(VENV)/.group-test ## Start a broker of Apache Kafka at 127.0.0.1:9092 to try streams with; Java 17 and Maven are needed
+	$(BIN)/python -m tests.stream.playground .cache/broker 9092
 
 bench-spark: $(VENV)/.group-test ## Measure batch on Spark against the local engine and plain Spark; ARGS="--only lr --rounds 5" choose
 	$(BIN)/python -m tests.benchmarks.bench_spark $(ARGS)

@@ -126,3 +126,15 @@ class Stopped(MlshipError):
 def exit_code_of(error: MlshipError) -> int:
     """Return the process exit code for an error."""
     return error.stop_code if isinstance(error, Stopped) else error.exit_code
+
+
+def error_facts(error: MlshipError) -> dict[str, Any]:
+    """Return an error as JSON values, to be raised again in another process by `error_from`."""
+    return {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "code": error.code}
+
+
+def error_from(facts: dict[str, Any]) -> MlshipError:
+    """Return the error that `error_facts` described."""
+    kind = globals().get(facts["kind"], MlshipError)
+    raised: MlshipError = kind(facts["message"], hint=facts["hint"], code=facts["code"])
+    return raised

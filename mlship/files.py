@@ -165,3 +165,14 @@ def _try_lock_windows(stream: IO[bytes]) -> bool:
     except OSError:
         return False
     return True
+
+
+def others_may_read(handle: int) -> bool:
+    """Tell whether an open file may be read by others than those that it is meant for.
+
+    A file of somebody else's can be read through its group only, which is how Kubernetes hands a secret to a process
+    that is not root.
+    """
+    found = os.fstat(handle)
+    own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    return bool(found.st_mode & (0o077 if own else 0o037))

@@ -116,7 +116,10 @@ def _names(signature: Signature, rename: Mapping[str, str]) -> tuple[str, ...]:
 
 def _monitors(job: BatchJob, session: Session) -> tuple[Any, ...]:
     signature = session.signature
-    found: list[Any] = [Predictions(signature.outputs), Drift(signature.inputs, session.card.baseline)]
+    found: list[Any] = [
+        Predictions(signature.outputs, session.card.baseline),
+        Drift(signature.inputs, session.card.baseline),
+    ]
     if job.actual is not None:
         found.append(Actual(signature.outputs))
     if job.gates.max_drift is not None and session.card.baseline is None:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from mlship.batch.verdict import advice, tone, verdict
 from mlship.batch.watched import watched_sections
 from mlship.model.values.codes import MEANINGS
 from mlship.report.document import Document, Section
 from mlship.report.figures import number, share, size
-from mlship.report.pictures import Bar, Picture
+from mlship.report.pictures.bars import Bar, Bars
 
 
 def document(facts: dict[str, Any]) -> Document:
@@ -27,8 +28,11 @@ def document(facts: dict[str, Any]) -> Document:
     name = f"{model['name']} {model['version']}" if model else "no model"
     return Document(
         title=f"Batch of {name}",
-        notes=(verdict(facts), *([facts["error"]["message"]] if facts.get("error") else [])),
-        sections=(*_run_sections(facts), *watched_sections(facts), *_sections_of_runs(facts)),
+        verdict=verdict(facts),
+        tone=tone(facts),
+        advice=tuple(advice(facts)),
+        notes=(facts["error"]["message"],) if facts.get("error") else (),
+        sections=(*_sections(facts), *_sections_of_runs(facts)),
         facts=facts,
     )
 
@@ -38,28 +42,11 @@ def _sections_of_runs(facts: dict[str, Any]) -> tuple[Section, ...]:
     return tuple(
         replace(section, title=f"{run['inputs'][0]['path']}: {section.title}")
         for run in facts.get("runs", ())
-        for section in (*_run_sections({"status": facts["status"], **run}), *watched_sections(run))
+        for section in _sections({"status": facts["status"], **run})
     )
 
 
-def verdict(facts: dict[str, Any]) -> str:
-    """Return in one sentence what came of a run."""
-    rows, model = facts["rows"], facts.get("model")
-    who = f"{model['name']} {model['version']}" if model else "No model"
-    said = f"{who} scored {rows['out']:,} of {rows['in']:,} rows, and {rows['rejected']:,} were rejected"
-    if facts["status"] != "done":
-        said = f"The run {_ENDS.get(facts['status'], facts['status'])}: {said}"
-    gates = facts.get("gates") or []
-    exceeded = [gate["name"] for gate in gates if gate["exceeded"]]
-    if exceeded:
-        return f"{said}; past the limit: {', '.join(exceeded)}."
-    return f"{said}; within all limits." if gates else f"{said}."
-
-
-_ENDS = {"failed": "failed", "stopped": "was stopped"}
-
-
-def _run_sections(facts: dict[str, Any]) -> Iterator[Section]:
+def _sections(facts: dict[str, Any]) -> Iterator[Section]:
     gates = facts.get("gates") or []
     if gates:
         yield Section(
@@ -78,6 +65,7 @@ def _run_sections(facts: dict[str, Any]) -> Iterator[Section]:
     yield Section("Run", ("", ""), tuple(_run(facts)))
     if rejects := facts.get("rejects"):
         yield _rejects(rejects, facts["rows"]["in"])
+    yield from watched_sections(facts)
     if stages := facts.get("stages"):
         yield _stages(stages)
     if inputs := facts.get("inputs"):
@@ -95,6 +83,8 @@ def _measure(value: Any) -> str:
 def _run(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     rows, model = facts["rows"], facts.get("model")
     yield "status", facts["status"]
+    if facts.get("exit_code") is not None:
+        yield "exit code", number(facts["exit_code"])
     if model:
         yield "model", f"{model['name']} {model['version']}"
         yield "digest of the model", model["digest"]
@@ -118,7 +108,7 @@ def _rejects(rejects: dict[str, int], rows: int) -> Section:
             (code, meanings.get(code, ""), number(count), share(count / rows if rows else None))
             for code, count in ordered
         ),
-        Picture("Rejected rows by reason", tuple(Bar(code, (count,), (number(count),)) for code, count in ordered)),
+        Bars("Rejected rows by reason", tuple(Bar(code, (count,), (number(count),)) for code, count in ordered)),
     )
 
 
@@ -128,5 +118,5 @@ def _stages(stages: dict[str, dict[str, float | None]]) -> Section:
         "Rows a second by stage",
         ("stage", "CPU seconds", "rows a second"),
         tuple((name, number(seconds), number(rate)) for name, seconds, rate in told),
-        Picture("Rows a second by stage", tuple(Bar(name, (rate or 0.0,), (number(rate),)) for name, _, rate in told)),
+        Bars("Rows a second by stage", tuple(Bar(name, (rate or 0.0,), (number(rate),)) for name, _, rate in told)),
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mlship.batch.verdict import MUCH
 from mlship.report.document import Section
 from mlship.report.figures import number, share
-from mlship.report.pictures import Bar, Picture
+from mlship.report.pictures.bars import Bar, Bars, Mark
+from mlship.report.pictures.columns import Columns
 
 _MOST_HISTOGRAMS = 6  # of the columns that drifted most
 _MOST_LABELS = 40
+_SERIES = ("now", "in the sample")
+_SAMPLE = "share in the sample"
 _MOMENTS = ("rows", "not_a_number", "infinite", "min", "mean", "max", "standard_deviation")
 _MEASURES = ("accuracy", "log_loss", "auc", "auc_error", "rmse", "mae", "bias")
 
@@ -21,14 +25,14 @@ def watched_sections(facts: dict[str, Any]) -> Iterator[Section]:
     Args:
         facts: As for `report.document`.
     """
-    for output in (facts.get("predictions") or {}).get("outputs", ()):
-        yield from _labels(output) if output["kind"] == "labels" else _numbers(output)
     if drift := facts.get("drift"):
         yield from _drift(drift)
+    for output in (facts.get("predictions") or {}).get("outputs", ()):
+        yield from _labels(output) if output["kind"] == "labels" else _numbers(output)
     if actual := facts.get("actual"):
         yield from _actual(actual)
     if compare := facts.get("compare"):
-        yield from _compare(compare, facts.get("inputs") or [])
+        yield from _compare(compare, facts)
 
 
 def _labels(output: dict[str, Any]) -> Iterator[Section]:
@@ -38,11 +42,24 @@ def _labels(output: dict[str, Any]) -> Iterator[Section]:
     if rest:
         rows.append((f"{len(rest):,} more", sum(one["rows"] for one in rest), sum(one["share"] for one in rest)))
     title = f"Predictions: {output['output']}"
+    then = output.get("then", {}).get("shares")
+    if then is None:
+        told = tuple((label, number(count), share(part)) for label, count, part in rows)
+        drawn = Bars(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows))
+        yield Section(title, ("label", "rows", "share"), told, drawn)
+        return
+    both = [(label, count, part, then.get(label)) for label, count, part in rows]
+    known = {label for label, *_ in rows}
+    both += [(label, 0, 0.0, part) for label, part in then.items() if label not in known][:_MOST_LABELS]
     yield Section(
         title,
-        ("label", "rows", "share"),
-        tuple((label, number(count), share(part)) for label, count, part in rows),
-        Picture(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows)),
+        ("label", "rows", "share", _SAMPLE),
+        tuple((label, number(count), share(part), share(before)) for label, count, part, before in both),
+        Bars(
+            title,
+            tuple(Bar(label, (part, before or 0.0), (share(part), share(before))) for label, _, part, before in both),
+            _SERIES,
+        ),
     )
 
 
@@ -53,26 +70,33 @@ def _numbers(output: dict[str, Any]) -> Iterator[Section]:
         ("", ""),
         tuple((name.replace("_", " "), number(output[name])) for name in _MOMENTS if name in output),
     )
+    then = output.get("then", {})
     if deciles := output.get("deciles"):
+        rows = [("now", *map(number, deciles))]
+        rows += [(_SERIES[1], *map(number, then["deciles"]))] if "deciles" in then else []
         yield Section(
             f"{title}, deciles within {share(output['relative_error'])}",
-            tuple(f"{10 * tenth} %" for tenth in range(len(deciles))),
-            (tuple(map(number, deciles)),),
+            ("", *(f"{10 * tenth} %" for tenth in range(len(deciles)))),
+            tuple(rows),
         )
     if histogram := output.get("histogram"):
         low, high = (0.0, 1.0) if output["kind"] == "probability" else (output["min"], output["max"])
-        width = (high - low) / len(histogram)
+        width = high / len(histogram) - low / len(histogram)
+        parts = [histogram, then["histogram"]] if "histogram" in then else [histogram]
         bins = [
-            (f"{low + place * width:.4g} to {low + (place + 1) * width:.4g}", part)
-            for place, part in enumerate(histogram)
+            (f"{low + place * width:.4g} to {low + (place + 1) * width:.4g}", values)
+            for place, values in enumerate(zip(*parts, strict=True))
         ]
         yield Section(
             f"{title}, distribution",
-            ("from, to", "share"),
-            tuple((label, share(part)) for label, part in bins),
-            Picture(
+            ("from, to", "share", _SAMPLE)[: 1 + len(parts)],
+            tuple((label, *map(share, values)) for label, values in bins),
+            Columns(
                 f"Distribution of {output['output']}",
-                tuple(Bar(label, (part,), (share(part),)) for label, part in bins),
+                tuple(Bar(label, values, tuple(map(share, values))) for label, values in bins),
+                _SERIES[: len(parts)] if len(parts) > 1 else ("",),
+                edges=tuple(low + place * width for place in range(len(histogram) + 1)),
+                along=output["output"],
             ),
         )
 
@@ -91,9 +115,10 @@ def _drift(drift: dict[str, Any]) -> Iterator[Section]:
             (one["column"], number(one["psi"]), share(one["missing_then"]), share(one["missing_now"]))
             for one in columns
         ),
-        Picture(
+        Bars(
             "Stability index (PSI) by column, largest first",
             tuple(Bar(one["column"], (one["psi"] or 0.0,), (number(one["psi"]),)) for one in columns),
+            mark=Mark(MUCH, f"much: over {MUCH:g}"),
         ),
     )
     for one in columns[:_MOST_HISTOGRAMS]:
@@ -107,10 +132,10 @@ def _histogram(one: dict[str, Any]) -> Section:
         f"Drift of {one['column']}",
         ("values", "share now", "share in the sample"),
         tuple((label, share(now), share(then)) for label, now, then in bins),
-        Picture(
+        Bars(
             f"{one['column']}, now and in the sample",
             tuple(Bar(label, (now, then), (share(now), share(then))) for label, now, then in bins),
-            ("now", "in the sample"),
+            _SERIES,
         ),
     )
 
@@ -126,9 +151,13 @@ def _actual(actual: dict[str, Any]) -> Iterator[Section]:
         yield Section("What came true, and what was predicted", ("actual", "predicted", "rows"), told)
 
 
-def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[Section]:
+def _compare(compare: dict[str, Any], facts: dict[str, Any]) -> Iterator[Section]:
     title = "Compared with the other model"
     rows = [("rows", number(compare["rows"])), ("rows that changed", share(compare["changed_share"]))]
+    if compare["flipped"] is not None:
+        rows += [("rows with another label", f"{number(compare['flipped'])} ({share(compare['flipped_share'])})")]
+    if facts.get("refused_by_the_other"):
+        rows += [("rows that the other refused", number(facts["refused_by_the_other"]))]
     for name, words in (("missing", "only here"), ("added", "only there"), ("unlike", "not comparable")):
         if compare[name]:
             rows.append((f"columns {words}", ", ".join(compare[name])))
@@ -140,14 +169,14 @@ def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[
                 f"Labels of {labels['output']} that changed, ours to the other's",
                 ("labels", "rows"),
                 tuple((label, number(count)) for label, count in pairs),
-                Picture("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
+                Bars("Labels that changed", tuple(Bar(label, (count,), (number(count),)) for label, count in pairs)),
             )
     if compare["numbers"]:
         yield Section(
             "Differences of numbers",
-            ("column", "largest", "mean", "rows changed", "stability index (PSI)"),
+            ("column", "largest", "mean", "rows changed", "not comparable", "stability index (PSI)"),
             tuple(
-                (one["output"], *(number(one[name]) for name in ("largest", "mean", "changed", "psi")))
+                (one["output"], *(number(one[name]) for name in ("largest", "mean", "changed", "no_number", "psi")))
                 for one in compare["numbers"]
             ),
         )
@@ -156,7 +185,8 @@ def _compare(compare: dict[str, Any], inputs: list[dict[str, Any]]) -> Iterator[
             "Rows that moved most",
             ("file", "row", "difference, of the largest"),
             tuple(
-                (_file(one["file"], inputs), number(one["row"]), share(one["difference"])) for one in compare["moved"]
+                (_file(one["file"], facts.get("inputs") or []), number(one["row"]), share(one["difference"]))
+                for one in compare["moved"]
             ),
         )
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import json as json_module
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlship.errors import MlshipError
+from mlship.report.letters import shown
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 _LINE_SECONDS = 60.0
+_WIDE = 80  # letters, from which on there is room for a bar
 
 Advance = Callable[[int, int, int], None]
 """Called with (bytes or rows done, rows read, rows rejected) as work goes on."""
@@ -69,12 +72,23 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
+        stderr = self._stderr()
+        rows = [[shown(cell) for cell in row] for row in rows]
+        least = _least(columns, rows)
+        if sum(least) + 3 * len(least) + 1 > stderr.width:
+            stderr.print("\n".join(_listed(title, columns, rows)), markup=False, highlight=False)
+            return
         table = Table(title=Text(shown(title)), title_justify="left", show_header=any(columns))
-        for column in columns:
-            table.add_column(Text(shown(column)), overflow="fold")
+        for column, width in zip(columns, least, strict=True):
+            table.add_column(Text(shown(column)), overflow="fold", min_width=width)
         for row in rows:
-            table.add_row(*(Text(shown(cell)) for cell in row))
-        self._stderr().print(table)
+            table.add_row(*map(Text, row))
+        stderr.print(table)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, or of what stands for one."""
+        return self._stderr().width
 
     def result(self, data: dict[str, Any]) -> None:
         """Print the one JSON object of --json on stdout."""
@@ -99,13 +113,11 @@ class Console:
         from rich.markup import escape
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}% {task.fields[rows]:,} rows, {task.fields[speed]:,.0f} rows/s, "),
-            TextColumn("{task.fields[rejected]:,} rejected"),
-            TimeRemainingColumn(),
-        )
+        counts = "{task.percentage:>3.0f}% {task.fields[rows]:,} rows, {task.fields[rejected]:,} rejected"
+        columns: tuple[Any, ...] = (TextColumn(counts),)  # what a narrow window has room for
+        if stderr.width >= _WIDE:
+            rate = TextColumn("{task.fields[speed]:,.0f} rows/s")
+            columns = (TextColumn("{task.description}"), BarColumn(None), *columns, rate, TimeRemainingColumn())
         started = time.monotonic()
         with Progress(*columns, console=stderr, transient=True) as bar:
             task = bar.add_task(escape(shown(what)), total=total, rows=0, rejected=0, speed=0.0)
@@ -119,23 +131,34 @@ class Console:
     def _stderr(self) -> RichConsole:
         from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=True, soft_wrap=True)
+        plain = bool(os.environ.get("NO_COLOR"))  # of which Rich leaves bold letters
+        return RichConsole(stderr=True, soft_wrap=True, color_system=None if plain else "auto")
+
+
+def _least(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide the columns of a table have to be at least, if no word in it is to be broken."""
+    return [
+        max((len(word) for cell in cells for word in cell.split()), default=0)
+        for cells in zip(map(shown, columns), *rows, strict=True)
+    ]
+
+
+def _listed(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table as lines, for a window that is too narrow for it: the terminal breaks them, and nothing is lost."""
+    if title:
+        yield shown(title)
+    for row in rows:
+        if not any(columns):
+            yield f"  {row[0]}: {', '.join(row[1:])}"
+            continue
+        further = [f"{shown(name)} {cell}" for name, cell in zip(columns[1:], row[1:], strict=True) if cell]
+        yield f"  {row[0]}: {', '.join(further)}"
 
 
 def _labelled(label: str, style: str, text: str) -> Any:
     from rich.text import Text
 
     return Text.assemble((f"{label}: ", style), shown(text))
-
-
-def shown(text: str) -> str:
-    r"""One line of a text, in which what moves a terminal's cursor, or turns its text around, is written as `\x1b`.
-
-    Labels, columns and names of files come from whoever made the model, and every text passes here.
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
 
 
 def _unbroken(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +14,7 @@ from mlship.errors import UsageError
 if TYPE_CHECKING:
     from mlship.cli.console import Console
     from mlship.export.job import ExportJob, ExportReport
+    from mlship.export.limits import Limits
 
 
 def export(
@@ -34,6 +36,11 @@ def export(
     label: given.Label = None,
     report: given.Report = None,
     target: given.TargetName = None,
+    advise: given.Advise = False,
+    rate: given.Rate = None,
+    latency: given.Latency = None,
+    freshness: given.Freshness = None,
+    cpu_hour: given.CpuHour = None,
     overwrite: given.Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -42,35 +49,30 @@ def export(
     """Turn a fitted model into one ONNX file that is proven equal to it."""
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
+    from mlship.cli.export_advise import advise_on, needs_of
+    from mlship.cli.export_target import bundle
     from mlship.export.job import ExportJob
-    from mlship.export.limits import Limits
     from mlship.export.loading import Loading
     from mlship.export.run import run_export
 
-    job = ExportJob(
-        model=model,
-        output=output,
-        sample=sample,
-        columns=tuple(columns.split(",")) if columns is not None else None,
-        null=tuple(null or ()),
-        name=name,
-        version=model_version,
-        labels=_labels(label or []),
-        tolerance=tolerance,
-        precision=precision,
-        limits=Limits(time_limit, parse_size(memory_limit, "--memory-limit") if memory_limit is not None else None),
-        loading=Loading(tuple(trust or ()), tuple(python_path or ()), allow_version_mismatch),
-        measure=not quiet or report is not None,
-        report=report,
-        overwrite=overwrite,
-        verbose=verbose,
-    )
-    if target is None:
+    names = tuple(columns.split(",")) if columns is not None else None
+    job = ExportJob(model, output, sample, names, tuple(null or ()), name, model_version, _labels(label or []))
+    job = replace(job, tolerance=tolerance, precision=precision, limits=_limits(time_limit, memory_limit))
+    job = replace(job, loading=Loading(tuple(trust or ()), tuple(python_path or ()), allow_version_mismatch))
+    job = replace(job, report=report, measure=not quiet or report is not None, overwrite=overwrite, verbose=verbose)
+    needs = needs_of(advise, (rate, latency, freshness, cpu_hour), target)
+    if needs is not None:
+        advise_on(console, job, needs, _show_tables)
+    elif target is not None:
+        bundle(console, job, target, _show_tables)
+    else:
         _show(console, job, run_export(job))
-        return
-    from mlship.cli.export_target import bundle
 
-    bundle(console, job, target, _show_tables)
+
+def _limits(seconds: float, memory: str | None) -> Limits:
+    from mlship.export.limits import Limits
+
+    return Limits(seconds, parse_size(memory, "--memory-limit") if memory is not None else None)
 
 
 def _labels(texts: list[str]) -> dict[str, str]:
@@ -95,14 +97,13 @@ def _show(console: Console, job: ExportJob, report: ExportReport) -> None:
 
 def _show_tables(console: Console, job: ExportJob, report: ExportReport) -> None:
     """Tell what was found."""
-    from mlship.export.summary import document_of, shortened
+    from mlship.export.summary import sections_of, shortened
 
     if console.verbose:
         console.say(f"The model was loaded and asked within: {', '.join(report.held)}.")
     if console.json:
         return
-    document = document_of(report)
-    for section in document.sections:
+    for section in sections_of(report):
         console.table(section.title, section.columns, shortened(section.rows))
     card = report.card
     if card.parity and card.parity.rung != "exact":

@@ -27,7 +27,7 @@ def bundle(console: Console, job: ExportJob, target: str, show: Show) -> None:
     """
     folder = check_bundle(target, job.output, overwrite=job.overwrite)
     if job.model.suffix.lower() == ".onnx":
-        _check_untouched(job)
+        check_untouched(job, "--report")
         _tell(console, write_bundle(BundleJob(job.model, target, folder, job.overwrite)), {})
         return
     with tempfile.TemporaryDirectory(prefix="mlship-") as scratch:
@@ -38,8 +38,12 @@ def bundle(console: Console, job: ExportJob, target: str, show: Show) -> None:
     _tell(console, made, replace(report, output=folder / MODEL).to_json())
 
 
-def _check_untouched(job: ExportJob) -> None:
+def check_untouched(job: ExportJob, *others: str) -> None:
     """Refuse options of an export, which does nothing for an artifact that is made already.
+
+    Args:
+        job: What was asked for.
+        others: Options that do nothing there either.
 
     Raises:
         UsageError: One was given.
@@ -52,7 +56,6 @@ def _check_untouched(job: ExportJob) -> None:
         "--sample": job.sample,
         "--columns": job.columns,
         "--null": job.null,
-        "--report": job.report,
         "--precision": job.precision != usual.precision,
         "--tolerance": job.tolerance != usual.tolerance,
         "--time-limit": job.limits.seconds != usual.limits.seconds,
@@ -60,6 +63,7 @@ def _check_untouched(job: ExportJob) -> None:
         "--trust": job.loading.trust,
         "--python-path": job.loading.python_path,
         "--allow-version-mismatch": job.loading.allow_version_mismatch,
+        **{option: getattr(job, option.removeprefix("--")) for option in others},
     }
     for option, value in given.items():
         if value:

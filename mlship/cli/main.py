@@ -9,6 +9,7 @@ import gc
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from mlship import __version__
 from mlship.cli.batch import batch
 from mlship.cli.console import Console
 from mlship.cli.export import export
+from mlship.cli.help import Command, Group
 from mlship.cli.serve import serve
 from mlship.errors import MlshipError, Stopped, exit_code_of
 
@@ -26,14 +28,41 @@ _BUG_HINT = "This is a bug of mlship. Run the command again with -v and report w
 
 app = typer.Typer(
     name="mlship",
+    cls=Group,
     help="Take a trained model to production, in batch or in real time, from one proven ONNX file.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog=(
+        "mlship export model.pkl --sample training.csv\n"
+        "mlship batch customers.csv -m model.onnx\n"
+        "mlship serve model.onnx"
+    ),
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for _command in (export, batch, serve):
+_EXAMPLES: dict[Callable[..., None], str] = {
+    export: (
+        "mlship export model.pkl\n"
+        "mlship export model.pkl --sample training.csv --report report.html\n"
+        "mlship export model.joblib --python-path src --trust mypackage.MyTransformer\n"
+        "mlship export model.pkl --target docker -o bundle"
+    ),
+    batch: (
+        "mlship batch customers.csv\n"
+        "mlship batch 'in/*.parquet' -m model.onnx -o scored/ --report report.html\n"
+        "mlship batch customers.csv -m new.onnx --compare old.onnx --max-changed 1%\n"
+        "cat rows.ndjson | mlship batch - --format ndjson -m model.onnx -o -"
+    ),
+    serve: (
+        "mlship serve model.onnx\n"
+        "mlship serve churn=a.onnx risk=b.onnx --port 9000\n"
+        "mlship serve model.onnx --host 0.0.0.0 --token-file tokens.txt\n"
+        "mlship serve new.onnx --shadow old.onnx"
+    ),
+}
+for _command, _examples in _EXAMPLES.items():
     # MLSHIP_BATCH_OUTPUT and the like, for the subcommands' options only
-    app.command(context_settings={"auto_envvar_prefix": f"MLSHIP_{_command.__name__.upper()}"})(_command)
+    _settings = {"auto_envvar_prefix": f"MLSHIP_{_command.__name__.upper()}"}
+    app.command(cls=Command, epilog=_examples, context_settings=_settings)(_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
+from mlship.cli.help import COMMON
 from mlship.errors import UsageError
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMG]i?B|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=COMMON)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.", rich_help_panel=COMMON)]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object on standard output and nothing else there.", rich_help_panel=COMMON
+    ),
+]
 
 
 def parse_size(text: str, option: str) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mlship.cli import serve_options as given
-from mlship.cli.options import Json, Quiet, Verbose, parse_size
+from mlship.cli.options import Json, Quiet, Verbose
 
 if TYPE_CHECKING:
     from mlship.cli.console import Console
@@ -36,38 +36,31 @@ def serve(
     tls_key: given.TlsKey = None,
     tls_client_ca: given.TlsClientCa = None,
     trusted_proxy: given.TrustedProxy = None,
+    no_page: given.NoPage = False,
+    kafka_config: given.KafkaConfig = None,
+    topic_in: given.TopicIn = None,
+    topic_out: given.TopicOut = None,
+    topic_rejects: given.TopicRejects = None,
+    at_least_once: given.AtLeastOnce = False,
+    keep: given.Keep = "none",
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
 ) -> None:
-    """Serve a model over HTTP: POST /predict scores rows, /livez and /readyz tell how it is."""
+    """Serve a model over HTTP: POST /predict scores rows, /livez and /readyz tell how it is.
+
+    With --kafka-config it scores the records of a topic instead, each exactly once.
+    """
+    options = dict(locals())
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
-    from mlship.cli.serve_given import port_of, tls_of
+    from mlship.cli.serve_stream import serve_stream, wants_stream
+
+    if wants_stream(ctx):
+        serve_stream(console, options)
+        return
+    from mlship.cli.serve_given import options_of
     from mlship.cli.serve_told import announce
     from mlship.serve.host import serve as run
-    from mlship.serve.settings import Limits, ServeOptions, parse_count
 
-    main_port = port_of(ctx, "port", port, console.warn)
-    options = ServeOptions(
-        models=tuple(models),
-        host=host,
-        port=8000 if main_port is None else main_port,
-        workers=parse_count(workers, "--workers"),
-        threads=parse_count(threads, "--threads"),
-        limits=Limits(body=parse_size(max_body, "--max-body"), rows=max_rows),
-        timeout=timeout,
-        queue=parse_count(queue, "--queue"),
-        batch_wait_ms=batch_wait_ms,
-        watch=watch,
-        shadow=shadow,
-        log_predictions=log_predictions,
-        no_auth=no_auth,
-        log_level="critical" if quiet else "info" if verbose else "warning",
-        token_file=token_file,
-        tls=tls_of(tls_cert, tls_key, tls_client_ca),
-        metrics_port=port_of(ctx, "metrics_port", metrics_port, console.warn),
-        trusted_proxies=tuple(trusted_proxy or ()),
-        access_log=not quiet,
-    )
-    run(options, lambda ready: announce(console, ready))
+    run(options_of(options, console), lambda ready: announce(console, ready))

@@ -1,20 +1,55 @@
-"""What the options of `mlship serve` mean that one value alone does not tell."""
+"""What the options of `mlship serve` mean, as they were given."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mlship.cli.options import parse_size
 from mlship.errors import UsageError
-from mlship.serve.settings import Tls
+from mlship.serve.settings import Limits, ServeOptions, Tls, parse_count
+
+if TYPE_CHECKING:
+    from mlship.cli.console import Console
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _LINKS = ("tcp://", "udp://", "sctp://")
 _OF_VERTEX = "AIP_HTTP_PORT"
+_AS_THEY_ARE = ("host", "timeout", "batch_wait_ms", "watch", "shadow", "log_predictions", "no_auth", "token_file")
+
+
+def options_of(given: Mapping[str, Any], console: Console) -> ServeOptions:
+    """Return what a server is told.
+
+    Args:
+        given: The command's parameters by their names.
+        console: Told what is passed over, and how much is to be said.
+
+    Raises:
+        UsageError: An option has a value that it cannot have, or lacks another one.
+    """
+    ctx = given["ctx"]
+    port = port_of(ctx, "port", given["port"], console.warn)
+    return ServeOptions(
+        **{name: given[name] for name in _AS_THEY_ARE},
+        models=tuple(given["models"]),
+        port=8000 if port is None else port,
+        workers=parse_count(given["workers"], "--workers"),
+        threads=parse_count(given["threads"], "--threads"),
+        limits=Limits(body=parse_size(given["max_body"], "--max-body"), rows=given["max_rows"]),
+        queue=parse_count(given["queue"], "--queue"),
+        log_level="critical" if given["quiet"] else "info" if given["verbose"] else "warning",
+        tls=tls_of(given["tls_cert"], given["tls_key"], given["tls_client_ca"]),
+        metrics_port=port_of(ctx, "metrics_port", given["metrics_port"], console.warn),
+        trusted_proxies=tuple(given["trusted_proxy"] or ()),
+        access_log=not given["quiet"],
+        page=not given["no_page"],
+    )
 
 
 def port_of(ctx: typer.Context, name: str, text: str | None, warn: Callable[[str], None]) -> int | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 _LIMITS, _WHO, _RUN = "Limits", "Who may ask", "Running"
+_KAFKA = "Instead of requests, a topic of Apache Kafka"
 
 Models = Annotated[
     list[str],
@@ -60,6 +61,9 @@ BatchWait = Annotated[
     typer.Option(min=0.0, help="Hold a request back so long for others to be scored together with.",
                  rich_help_panel=_RUN),
 ]  # fmt: skip
+NoPage = Annotated[
+    bool, typer.Option("--no-page", help="Answer programs only: no page at / and no /docs.", rich_help_panel=_RUN)
+]
 Watch = Annotated[
     bool,
     typer.Option("--watch", help="Take over a model file that is replaced, as SIGHUP does.", rich_help_panel=_RUN),
@@ -112,5 +116,39 @@ TrustedProxy = Annotated[
         metavar="CIDR",
         help="Proxies whose X-Forwarded-For and -Proto are believed; may be repeated.",
         rich_help_panel=_WHO,
+    ),
+]
+KafkaConfig = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Score a topic: brokers, group and security, as name=value lines of librdkafka's properties.",
+        rich_help_panel=_KAFKA,
+    ),
+]
+TopicIn = Annotated[
+    str | None, typer.Option(metavar="TOPIC", help="The topic to read: a JSON record each.", rich_help_panel=_KAFKA)
+]
+TopicOut = Annotated[str | None, typer.Option(metavar="TOPIC", help="The topic of scores.", rich_help_panel=_KAFKA)]
+TopicRejects = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOPIC",
+        help="The topic of records that the model cannot take, untouched; else the first one ends the stream.",
+        rich_help_panel=_KAFKA,
+    ),
+]
+AtLeastOnce = Annotated[
+    bool,
+    typer.Option(
+        "--at-least-once",
+        help="Without transactions; what happens between writing and committing makes scores come twice.",
+        rich_help_panel=_KAFKA,
+    ),
+]
+Keep = Annotated[
+    str,
+    typer.Option(
+        metavar="all|none|FIELD,FIELD", help="Fields of a record to put before its scores.", rich_help_panel=_KAFKA
     ),
 ]

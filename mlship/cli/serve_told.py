@@ -40,6 +40,8 @@ def _rows(ready: Ready) -> Iterator[tuple[str, str]]:
             yield "Golden rows", "differ from the original's answers; served on all the same"
         yield "Micro-batching", _batching(model)
     yield "Address", doors.url
+    if "GET /docs" in doors.endpoints:
+        yield "Page", f"{doors.url}/ and {doors.url}/docs"
     yield "Endpoints", ", ".join(_some(doors.endpoints))
     if doors.metrics_url:
         yield "Metrics", f"{doors.metrics_url}/metrics, which asks for no token or certificate"

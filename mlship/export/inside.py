@@ -75,8 +75,7 @@ def _export(request: Request, sender: Sender) -> None:
             reads_tables=job.sample is not None,
         )
         made = make(job, loaded)
-    speed = {form: vars(speed) for form, speed in made.speed.items()}
-    sender.send("done", json.dumps({"rejected": made.rejected, "speed": speed}).encode())
+    sender.send("done", json.dumps(made.told()).encode())
     sender.send("artifact", made.data)
 
 

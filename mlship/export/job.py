@@ -83,6 +83,8 @@ class ExportReport:
         card: Its metadata.
         sample_rejected: Rows of the sample that the signature refused, by code.
         speed: How fast the `original` and its graph, `onnx`, answer; empty when it was not measured.
+        differences: The largest difference in each output column of numbers, relative as that of the proof; empty when
+            no report was asked for.
         held: What the process that loaded and asked the model was kept within; no part of the JSON.
     """
 
@@ -92,6 +94,7 @@ class ExportReport:
     card: Card
     sample_rejected: dict[str, int] = field(default_factory=dict)
     speed: dict[str, Speed] = field(default_factory=dict)
+    differences: dict[str, float] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +111,8 @@ class ExportReport:
             "golden_rows": card.golden.rows if card.golden else 0,
             "baseline": card.baseline is not None,
             "sample_rejected": self.sample_rejected,
+            "labels": card.labels,
+            "differences": self.differences,
             "speed": {form: vars(speed) for form, speed in self.speed.items()},
             "provenance": card.provenance,
         }

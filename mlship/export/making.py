@@ -16,14 +16,14 @@ from typing import Any
 from mlship import __version__
 from mlship.errors import ModelRefused, NotConvertible
 from mlship.export.alone import settled
-from mlship.export.baseline import make_baseline
+from mlship.export.baseline import make_baseline, outputs_baseline
 from mlship.export.choose import choose_golden, with_own_tolerance
-from mlship.export.convert import Converted, check_supported, convert
+from mlship.export.convert import check_supported, convert
 from mlship.export.infer import Schema, infer_schema
 from mlship.export.job import ExportJob, Speed
 from mlship.export.loading import Loaded
 from mlship.export.original import Original
-from mlship.export.parity import Bar, Kind, answered, ask, prove, row_plan, with_plan
+from mlship.export.parity import Bar, Kind, answered, ask, differences, prove, row_plan, with_plan
 from mlship.export.probe import FLOAT32_LIMIT, probed_columns
 from mlship.export.rows import first_rows, plain_rows, proof_rows, rows_within_budget, typical_row
 from mlship.export.sample import Sample, bool_columns, column_names, read_sample
@@ -45,11 +45,18 @@ class Made:
         data: Its bytes.
         rejected: Rows of the sample that the signature refused, by code.
         speed: How fast both forms answer, when that was to be measured.
+        differences: The largest difference in each output column of numbers, when a report is to tell it.
     """
 
     data: bytes
     rejected: dict[str, int]
     speed: dict[str, Speed]
+    differences: dict[str, float]
+
+    def told(self) -> dict[str, Any]:
+        """Return all but the bytes as plain JSON values."""
+        speed = {form: vars(figures) for form, figures in self.speed.items()}
+        return {"rejected": self.rejected, "speed": speed, "differences": self.differences}
 
 
 def make(job: ExportJob, loaded: Loaded) -> Made:
@@ -83,10 +90,13 @@ def make(job: ExportJob, loaded: Loaded) -> Made:
     kinds |= tied(original, columns, anchors, kinds)
     if sample is not None and sample.rows:
         kinds["sample"] = answered(original, "sample", sample.columns, sample.rows)
-    card = _card(job, loaded, signature, sample)
-    data, session = _proven(converted, card, original, kinds, job)
+    card = replace(_card(job, loaded, signature), baseline=_baseline(signature, sample, kinds.get("sample")))
+    bar = Bar(job.tolerance, job.precision, converted.arithmetic)
+    data, session, kinds = _proven(converted.graph, card, original, kinds, bar)
     rejected = dict(sample.rejected) if sample else {}
-    return Made(data, rejected, measured(original, session, kinds) if job.measure else {})
+    speed = measured(original, session, kinds) if job.measure else {}
+    apart = differences(session, original, kinds, bar) if job.report is not None else {}
+    return Made(data, rejected, speed, apart)
 
 
 def _original(estimator: Any, schema: Schema) -> Original:
@@ -108,10 +118,9 @@ def _limit(column: Column, blurred: float | None, job: ExportJob) -> float | Non
 
 
 def _proven(
-    converted: Converted, card: Card, original: Original, kinds: dict[str, Kind], job: ExportJob
-) -> tuple[bytes, Session]:
-    """The signed artifact; what is compared is what was signed, opened as every other path opens it."""
-    graph, bar = converted.graph, Bar(job.tolerance, job.precision, converted.arithmetic)
+    graph: bytes, card: Card, original: Original, kinds: dict[str, Kind], bar: Bar
+) -> tuple[bytes, Session, dict[str, Kind]]:
+    """The signed artifact, opened, with the rows of its proof; what is compared is what was signed."""
     try:
         session = open_session(SessionSpec(sign(graph, card)))
         plan = row_plan(session, kinds)
@@ -135,7 +144,7 @@ def _proven(
             hint="This model cannot be converted with the converters there are; please report its type.",
             code="graph_fails",
         ) from error
-    return data, session
+    return data, session, kinds
 
 
 def _schema(job: ExportJob, estimator: Any) -> Schema:
@@ -167,13 +176,20 @@ def _null_tokens(extra: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*NULL_TOKENS, *extra)))
 
 
-def _card(job: ExportJob, loaded: Loaded, signature: Signature, sample: Sample | None) -> Card:
+def _baseline(signature: Signature, sample: Sample | None, asked: Kind | None) -> dict[str, Any] | None:
+    """What the sample looked like, and the original's answers to it."""
+    if sample is None or asked is None:
+        return None
+    baseline = make_baseline(signature.inputs, sample.columns, sample.rows)
+    return {**baseline, "outputs": outputs_baseline(signature.outputs, asked.answers, sample.rows)}
+
+
+def _card(job: ExportJob, loaded: Loaded, signature: Signature) -> Card:
     return Card(
         name=job.name or job.model.name,
         version=job.version or loaded.digest[:12],
         labels=job.labels,
         signature=signature,
-        baseline=make_baseline(signature.inputs, sample.columns, sample.rows) if sample and sample.rows else None,
         provenance={
             "source": {"sha256": loaded.digest, "type": loaded.kind},
             "estimator": _estimator_name(loaded.estimator),

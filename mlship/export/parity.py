@@ -123,8 +123,7 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
     """
     largest, worst = 0.0, None
     tolerance = bar.tolerance
-    single = bar.precision == "float32"
-    held = {name: kind for name, kind in kinds.items() if not (single and name in _KNIFE_EDGE)}
+    held = _held(kinds, bar)
     for name, kind in held.items():
         found = difference(original.outputs, kind.answers, session.predict(kind.inputs), kind.rows)
         if not found.within(tolerance):
@@ -142,6 +141,30 @@ def prove(session: Session, original: Original, kinds: Mapping[str, Kind], bar: 
         alone=sum(kind.alone for kind in held.values()),
         left_out=sum(kind.left_out for kind in held.values()),
     )
+
+
+def _held(kinds: Mapping[str, Kind], bar: Bar) -> dict[str, Kind]:
+    single = bar.precision == "float32"
+    return {name: kind for name, kind in kinds.items() if not (single and name in _KNIFE_EDGE)}
+
+
+def differences(session: Session, original: Original, kinds: Mapping[str, Kind], bar: Bar) -> dict[str, float]:
+    """Return the largest difference in each output column of numbers, for rows that `prove` found equal.
+
+    Args:
+        session: The graph.
+        original: The model.
+        kinds: What was proven.
+        bar: What it had to reach.
+    """
+    numbers = [output for output in original.outputs if output.meaning != "label" and output.dtype == "float64"]
+    found = dict.fromkeys((output.name for output in numbers), 0.0)
+    for kind in _held(kinds, bar).values():
+        answers = session.predict(kind.inputs)
+        for output in numbers:
+            apart = difference([output], kind.answers, answers, kind.rows).largest
+            found[output.name] = max(found[output.name], apart)
+    return found
 
 
 def _not_equal(kind: str, found: Difference, bar: Bar) -> NotConvertible:

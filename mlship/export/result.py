@@ -34,10 +34,22 @@ def reported(output: Path, told: Told, job: ExportJob, digest: str) -> ExportRep
         if speed and speed.keys() != _FORMS:
             raise ValueError("speed of one form")
         rejected = checked(_object(told.done["rejected"]), dict[str, int], "rejected")
+        apart = checked(_object(told.done["differences"]), dict[str, float], "differences")
+        if not apart.keys() <= {output.name for output in card.signature.outputs}:
+            raise ValueError("a column that is not there")
         held = list(checked(told.loaded["held"], tuple[str, ...], "held"))
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecursionError):
         raise untold() from None
-    return ExportReport(output, artifact.digest, len(told.artifact), card, rejected, speed, held)
+    return ExportReport(
+        output=output,
+        digest=artifact.digest,
+        bytes=len(told.artifact),
+        card=card,
+        sample_rejected=rejected,
+        speed=speed,
+        differences=apart,
+        held=held,
+    )
 
 
 def _is_asked_for(card: Card, job: ExportJob, digest: str) -> bool:

@@ -21,9 +21,9 @@ from mlship.export.limits import bounded
 from mlship.export.loading import Source
 from mlship.export.process import Child, forked, started
 from mlship.export.reading import check_name
+from mlship.export.report import document_of
 from mlship.export.result import reported
 from mlship.export.source import read_source
-from mlship.export.summary import document_of
 from mlship.export.watch import Told, Watch, watched
 from mlship.files import write_atomic
 from mlship.model.artifact import read_artifact
@@ -91,8 +91,7 @@ def _made_here(job: ExportJob, source: Source) -> Told:
         loaded = load_source(source, job.loading)
         with bounded(job.limits):
             made = make(job, loaded)
-    speed = {form: vars(figures) for form, figures in made.speed.items()}
-    return Told({"held": ["nothing: it ran in this process"]}, {"rejected": made.rejected, "speed": speed}, made.data)
+    return Told({"held": ["nothing: it ran in this process"]}, made.told(), made.data)
 
 
 def _stem(model: Path) -> str:

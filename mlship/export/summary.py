@@ -1,4 +1,4 @@
-"""What an export reports, as tables for people and as plain values for programs."""
+"""What a terminal shows of an export."""
 
 from __future__ import annotations
 
@@ -7,31 +7,26 @@ from typing import Any
 
 from mlship.export.job import ExportReport
 from mlship.model.artifact import Proof
-from mlship.report.document import Document, Section
+from mlship.report.document import Section
 
 _MOST_ROWS_SHOWN = 40
 
 
-def document_of(report: ExportReport) -> Document:
-    """Return the report of an export: its columns in and out, its proof, and how fast it answers."""
+def sections_of(report: ExportReport) -> tuple[Section, ...]:
+    """Return what a terminal shows of an export: its columns in and out, its proof, and how fast it answers."""
     signature = report.card.signature
-    return Document(
-        title=f"Export of {report.card.name} {report.card.version}",
-        notes=(f"{report.output}, {report.bytes:,} bytes, sha256 {report.digest}",),
-        sections=(
-            Section(
-                f"Columns of {report.card.name}",
-                ("column", "dtype", "null", "values"),
-                tuple((column.name, column.dtype, *_accepts(column)) for column in signature.inputs),
-            ),
-            Section(
-                "Outputs",
-                ("column", "dtype", "meaning"),
-                tuple((output.name, output.dtype, output.meaning) for output in signature.outputs),
-            ),
-            Section("Proof", ("", ""), tuple(_proof(report))),
+    return (
+        Section(
+            f"Columns of {report.card.name}",
+            ("column", "dtype", "null", "values"),
+            tuple((column.name, column.dtype, *_accepts(column)) for column in signature.inputs),
         ),
-        facts=report.to_json(),
+        Section(
+            "Outputs",
+            ("column", "dtype", "meaning"),
+            tuple((output.name, output.dtype, output.meaning) for output in signature.outputs),
+        ),
+        Section("Proof", ("", ""), tuple(_proof(report))),
     )
 
 

@@ -81,7 +81,8 @@ class Card:
         signature: Its columns.
         rows: Rows a call.
         golden: Synthetic rows with the original's answers, or None when there are none.
-        baseline: Per column missing rate, deciles or category shares of the sample, or None without one.
+        baseline: Per column missing rate, deciles or category shares of the sample, and how the answers to it are
+            distributed; None without a sample.
         parity: How it was proven, or None when it was not.
         provenance: Source file, estimator and library versions.
     """

@@ -193,6 +193,17 @@ def exposed(folder: Path, further: Iterable[Metric] = ()) -> bytes:
     return generate_latest(registry)
 
 
+def collected(folder: Path) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield name, labels and value of each series of all processes; any process may ask.
+
+    Args:
+        folder: The folder that they write to.
+    """
+    for family in _All(folder, []).collect():
+        for sample in family.samples:
+            yield sample.name, sample.labels, sample.value
+
+
 class _All:
     def __init__(self, folder: Path, further: list[Metric]) -> None:
         self._folder = folder

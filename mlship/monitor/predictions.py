@@ -37,12 +37,14 @@ class Predictions:
 
     Args:
         outputs: The model's output columns.
+        baseline: `mlship.baseline` of the artifact, which may tell the original's answers to the sample.
     """
 
     name = "predictions"
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], baseline: Mapping[str, Any] | None = None) -> None:
         self._kinds = {output.name: kind_of(output) for output in outputs}
+        self._then: Mapping[str, Any] = (baseline or {}).get("outputs") or {}
 
     def count(self, seen: Seen) -> Counts:
         """Count one chunk."""
@@ -66,21 +68,25 @@ class Predictions:
         """Return the distribution of each output column.
 
         Returns:
-            `rows`, and `outputs`, each with `output` and `kind`. `labels`: `labels`, each with `label`, `rows` and
-            `share`, the most frequent first; of more than 500 the rest as the label None. `probability` and `number`:
-            `rows`, `not_a_number`, `infinite`, `min`, `mean`, `max`, `standard_deviation` and `histogram`, which are
-            shares of the finite numbers in 20 bins of equal width, from 0 to 1 or from `min` to `max`. `number` also
-            has `deciles`, from the smallest to the largest; what lies between is within `relative_error` of the true
-            number, or within `absolute_error` if that is more.
+            `rows`, and `outputs`, each with `output`, `kind`, and `then`, the answers to the sample as
+            `export.baseline.outputs_baseline` describes them, where they are known. `labels`: `labels`, each with
+            `label`, `rows` and `share`, the most frequent first; of more than 500 the rest as the label None.
+            `probability` and `number`: `rows`, `not_a_number`, `infinite`, `min`, `mean`, `max`,
+            `standard_deviation` and `histogram`, which are shares of the finite numbers in 20 bins of equal width,
+            from 0 to 1 or from `min` to `max`. `number` also has `deciles`, from the smallest to the largest; what
+            lies between is within `relative_error` of the true number, or within `absolute_error` if that is more.
         """
         rows = int(total.get("rows", 0))
         if not rows:
             return {"rows": 0, "outputs": []}
         outputs = [
-            {"output": name, "kind": kind, **_told(kind, total["outputs"][name], rows)}
+            {"output": name, "kind": kind, **_told(kind, total["outputs"][name], rows), **self._of_sample(name)}
             for name, kind in self._kinds.items()
         ]
         return {"rows": rows, "outputs": outputs}
+
+    def _of_sample(self, name: str) -> dict[str, Any]:
+        return {"then": self._then[name]} if name in self._then else {}
 
 
 def _counted(kind: Kind, values: Any) -> Counts:

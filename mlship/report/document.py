@@ -1,31 +1,18 @@
-"""A report: a title and tables, written as JSON or as one HTML file that needs nothing beside it."""
+"""A report: a verdict and tables, written as JSON or as one HTML file that needs nothing beside it."""
 
 from __future__ import annotations
 
-import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlship.errors import OutputFailed, UsageError
 from mlship.files import write_atomic
-from mlship.report.pictures import Picture
+from mlship.report.page import to_html
+from mlship.report.pictures.frame import Picture
 
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}p{margin:.5rem 0}
-table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ccc}
-td{overflow-wrap:anywhere}
-figure{margin:1rem 0}
-svg{display:block;width:100%;max-width:44rem;height:auto;font-size:13px}
-svg text{fill:currentColor}
-:root{--now:#1f6f8b;--then:#d08c2e}
-@media(prefers-color-scheme:dark){
-body{color:#eee;background:#151515}th,td{border-color:#444}:root{--now:#5bb8d6;--then:#e0b060}
-}
-"""
+Tone = Literal["good", "warning", "bad"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +23,7 @@ class Section:
         title: What it is about.
         columns: Its columns' names; all empty for a table of names and values.
         rows: Its cells.
-        picture: The same as a picture above the table, or None.
+        picture: The same as a picture, or None.
     """
 
     title: str
@@ -51,47 +38,21 @@ class Document:
 
     Attributes:
         title: Its title.
-        notes: Sentences above the tables.
+        verdict: What came of it, in a sentence.
         sections: The tables.
         facts: The same as plain JSON values, complete, for programs.
+        tone: Whether all is `good`, or there is a `warning`, or it is `bad`.
+        advice: What to do about what is wrong, in sentences; none where nothing is.
+        notes: Further sentences under the verdict.
     """
 
     title: str
-    notes: tuple[str, ...]
+    verdict: str
     sections: tuple[Section, ...]
     facts: dict[str, Any]
-
-    def to_html(self) -> str:
-        """Return the report as one HTML page without scripts and without links to anything outside."""
-        title = html.escape(self.title)
-        sections = "".join(_section(place, section) for place, section in enumerate(self.sections))
-        notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in self.notes)
-        return (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{notes}"
-            f"{sections}</main>\n</body>\n</html>\n"
-        )
-
-
-def _section(place: int, section: Section) -> str:
-    picture = "" if section.picture is None else f"<figure>\n{section.picture.to_svg(f'picture{place}')}</figure>\n"
-    return f"<h2>{html.escape(section.title)}</h2>\n{picture}{_table(section)}"
-
-
-def _table(section: Section) -> str:
-    head = ""
-    if any(section.columns):
-        cells = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in section.columns)
-        head = f"<thead><tr>{cells}</tr></thead>\n"
-    rows = "".join(_row(row, named=not head) for row in section.rows)
-    return f"<table>\n{head}<tbody>\n{rows}</tbody>\n</table>\n"
-
-
-def _row(cells: tuple[str, ...], *, named: bool) -> str:
-    first, *others = (html.escape(cell) for cell in cells)
-    start = f'<th scope="row">{first}</th>' if named else f"<td>{first}</td>"
-    return f"<tr>{start}{''.join(f'<td>{cell}</td>' for cell in others)}</tr>\n"
+    tone: Tone = "good"
+    advice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check_report(path: Path) -> None:
@@ -117,7 +78,7 @@ def write_report(path: Path, document: Document) -> None:
     if path.suffix.lower() == ".json":
         text = json.dumps(document.facts, ensure_ascii=False, indent=2) + "\n"
     else:
-        text = document.to_html()
+        text = to_html(document)
     try:
         write_atomic(path, text.encode(errors="replace"))  # a path may hold bytes that are no text
     except OutputFailed as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlship.errors import MlshipError
 from mlship.serve.exchange import Environ, Exchange
+from mlship.serve.page import is_asked_for
 from mlship.serve.problems import RequestRefused, not_found
 from mlship.serve.tokens import Tokens
 
@@ -21,10 +22,19 @@ class Access:
         tokens: One of which has to be shown, or None.
         apart: Whether metrics have a port of their own.
         open_paths: The paths that are answered to everybody.
+        page: Whether browsers get the page at `/`; it tells nothing of models.
     """
 
-    def __init__(self, tokens: Tokens | None, *, apart: bool = False, open_paths: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        tokens: Tokens | None,
+        *,
+        apart: bool = False,
+        open_paths: frozenset[str] = frozenset(),
+        page: bool = False,
+    ) -> None:
         self._open = open_paths
+        self._page = page
         self._tokens = tokens
         self._apart = apart
 
@@ -33,7 +43,7 @@ class Access:
         path = environ["PATH_INFO"]
         if environ.get(LISTENER) == METRICS:
             return None if path in _OF_METRICS else not_found()
-        if path in self._open:
+        if path in self._open or (path == "/" and self._page and is_asked_for(environ.get("HTTP_ACCEPT", ""))):
             return None
         if self._tokens is not None:
             name = self._tokens.name_of(environ.get("HTTP_AUTHORIZATION", ""))

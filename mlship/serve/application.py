@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 
-from mlship.errors import MlshipError
+from mlship.errors import MlshipError, error_facts, error_from
 from mlship.serve.plan import Plan
-from mlship.serve.preflight import error_facts, error_from
 from mlship.serve.settings import GRACEFUL_SECONDS
 from mlship.serve.worker import ServeWorker
 

@@ -12,10 +12,10 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from mlship.errors import MlshipError, ModelRefused
+from mlship.model.watch import Watch
 from mlship.serve.application import ServeApplication
 from mlship.serve.reload import Candidate, digests
 from mlship.serve.settings import DRAIN_SECONDS
-from mlship.serve.watch import Watch
 from mlship.serve.worker import RETIRE
 
 _MOST_FAILURES = 5

@@ -235,7 +235,7 @@ class Dispatch:
 
 _LIGHT = ("application/json", "application/octet-stream")
 _ANYTHING = "*/*"
-_SLOW = frozenset(("/metrics",))
+_SLOW = frozenset(("/metrics", "/page/about", "/page/live"))
 _CLIENT_GONE = 499  # of nginx, for logs and metrics: nobody sees it
 
 

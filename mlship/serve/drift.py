@@ -21,10 +21,10 @@ import numpy as np
 from mlship.model.feed import Feed, columns_of, joined, joined_outputs
 from mlship.model.values.codes import Array
 from mlship.monitor.contract import Counts, Seen
+from mlship.monitor.distribution import Distribution
 from mlship.monitor.drift import Drift
 from mlship.monitor.metrics import Metrics
 from mlship.monitor.predictions import Predictions
-from mlship.serve.distribution import Distribution
 from mlship.serve.exchange import Exchange
 from mlship.serve.served import Served
 from mlship.serve.watchers import Load
@@ -90,9 +90,38 @@ class DriftWatch:
             self._busy = False
 
     def _tell(self) -> None:
-        written = [_read(file) for file in sorted(self._folder.glob("[0-9]*.json"))]
+        written = _written(self._folder)
         for name, watched in self._watched.items():
             watched.tell(counts[name] for counts in written if name in counts)
+
+
+def drift_folder(folder: Path) -> Path:
+    """Return where in a server's folder the counts of its workers are."""
+    return folder / "drift"
+
+
+def results(folder: Path, served: Served) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the results of `Drift` and `Predictions` of a model since it was loaded; any process may ask.
+
+    Args:
+        folder: Where workers leave their counts.
+        served: The model.
+    """
+    monitors = Drift(served.signature.inputs, served.session.card.baseline), Predictions(served.signature.outputs)
+    counted = [counts[served.name] for counts in _written(folder) if served.name in counts]
+    return _results(*monitors, [counts for counts in counted if counts["digest"] == served.session.digest])
+
+
+def _results(
+    drift: Drift, predictions: Predictions, counted: Iterable[Counts]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What comes of the counts of all workers that serve the same file."""
+    inputs: Counts = {}
+    outputs: Counts = {}
+    for counts in counted:
+        inputs = drift.add(inputs, counts["drift"])
+        outputs = predictions.add(outputs, counts["predictions"])
+    return drift.result(inputs), predictions.result(outputs)
 
 
 class _Watched:
@@ -140,13 +169,8 @@ class _Watched:
 
     def tell(self, all_counts: Iterable[Counts]) -> None:
         """Tell what comes of the counts of all workers that serve the same file."""
-        drift: Counts = {}
-        predictions: Counts = {}
-        for counts in all_counts:
-            if counts["digest"] == self.counts["digest"]:
-                drift = self._drift.add(drift, counts["drift"])
-                predictions = self._predictions.add(predictions, counts["predictions"])
-        self._distribution.tell(self._drift.result(drift), self._predictions.result(predictions))
+        counted = [counts for counts in all_counts if counts["digest"] == self.counts["digest"]]
+        self._distribution.tell(*_results(self._drift, self._predictions, counted))
 
     def _count(self, seen: Seen) -> None:
         drift, predictions = self._drift.count(seen), self._predictions.count(seen)
@@ -161,6 +185,10 @@ class _Watched:
         feed = joined([feed for feed, _ in answered])
         outputs = joined_outputs([outputs for _, outputs in answered])
         return Seen(np.arange(feed.rows), columns_of(feed, self._signature), outputs)
+
+
+def _written(folder: Path) -> list[dict[str, Any]]:
+    return [_read(file) for file in sorted(folder.glob("[0-9]*.json"))]
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -122,10 +122,13 @@ def headers_of(reply: Reply, safe: Headers, request_id: str = "") -> Headers:
 
     Args:
         reply: The answer.
-        safe: The headers of every answer.
+        safe: The headers of every answer that has none of that name itself.
         request_id: Name of the request, empty for what never became one.
     """
     named = (("X-Request-Id", request_id),) if request_id else ()
+    if reply.headers:  # an answer may have its own word for what all say: the page may do more than data
+        own = {name for name, _ in reply.headers}
+        safe = tuple(item for item in safe if item[0] not in own)
     return (
         ("Content-Type", reply.content_type),
         ("Content-Length", str(len(reply.body))),

@@ -150,6 +150,7 @@ def _planned(
         tls=options.tls,
         proxies=proxies,
         metrics_listener=listeners[1].fileno() if len(listeners) > 1 else None,
+        page=options.page,
     )
     return plan, _ready(plan, listeners, cpus)
 

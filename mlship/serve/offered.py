@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlship.errors import OutputFailed
 from mlship.files import write_atomic
+from mlship.serve.page import BEHIND
 
 if TYPE_CHECKING:
     from mlship.serve.app import App
@@ -17,9 +18,11 @@ _FILE = "endpoints.json"
 
 
 def tell(folder: Path, app: App) -> None:
-    """Write method and path of all that an application answers."""
+    """Write method and path of all that an application answers, less what is for the page alone."""
     views = [
-        f"GET {rule.rule}" for rule in app.url_map.iter_rules() if not rule.arguments and "GET" in (rule.methods or ())
+        f"GET {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        if not rule.arguments and "GET" in (rule.methods or ()) and not rule.rule.startswith(BEHIND)
     ]
     scored = [f"POST {path}" for path in app.desk.endpoints]
     with contextlib.suppress(OutputFailed):  # long after the start, when the folder may have been cleaned away

@@ -15,10 +15,12 @@ from mlship.serve.app import App
 from mlship.serve.audit import Audit
 from mlship.serve.desk import Desk, safe_headers
 from mlship.serve.dispatch import Dispatch, Room
-from mlship.serve.drift import DriftWatch
+from mlship.serve.drift import DriftWatch, drift_folder
 from mlship.serve.exchange import Exchange
 from mlship.serve.health import Health
 from mlship.serve.observe import MetricsView, Observe, metrics_folder
+from mlship.serve.page.shell import shell_views
+from mlship.serve.page.told import page_views
 from mlship.serve.plan import ModelPlan, Plan
 from mlship.serve.served import Served
 from mlship.serve.settings import Limits
@@ -41,12 +43,14 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
         ModelRefused: A model cannot be opened.
     """
     models = {model.name: _served(model, plan.limits) for model in plan.models}
-    access = Access(plan.tokens, apart=plan.metrics_listener is not None, open_paths=open_paths())
+    access = Access(plan.tokens, apart=plan.metrics_listener is not None, open_paths=_open_paths(plan), page=plan.page)
     desk = Desk(endpoints_of(models), access, safe=safe_headers(encrypted=plan.tls is not None))
     metrics = Metrics(metrics_folder(plan.folder))
     health = Health(models, is_draining, lambda: reload.last(plan.folder))
     views: dict[str, View] = views_of(models, health, plan.workers * plan.threads)
     views["/metrics"] = MetricsView(metrics, plan.folder)
+    if plan.page:
+        views |= page_views(models, plan, metrics, views.get("/"))
     app = App(desk, models, health, views)
     offered.tell(plan.folder, app)
     room = Room(plan.threads, plan.parallel, plan.queue, plan.timeout, plan.batch_wait)
@@ -54,6 +58,11 @@ def opened(plan: Plan, is_draining: Callable[[], bool], on_hang: Callable[[], No
     watchers = _watchers(plan, metrics, models, dispatch)
     desk.observers = dispatch.watchers = watchers
     return dispatch
+
+
+def _open_paths(plan: Plan) -> frozenset[str]:
+    """What everybody is answered; the page's own files tell nothing of models."""
+    return open_paths() | (shell_views(None).keys() - {"/"} if plan.page else frozenset())
 
 
 class _Observing(Watcher, Protocol):
@@ -67,7 +76,7 @@ def _watchers(plan: Plan, metrics: Metrics, models: Mapping[str, Served], dispat
         found.append(AccessLog(metrics))
     if plan.log_predictions is not None:
         found.append(Audit(plan.log_predictions, metrics))
-    found.append(DriftWatch(metrics, models, plan.folder / "drift", dispatch.pool.submit))
+    found.append(DriftWatch(metrics, models, drift_folder(plan.folder), dispatch.pool.submit))
     if plan.shadow is not None:
         (served,) = models.values()
         other = _served(plan.shadow, plan.limits).session

@@ -54,6 +54,7 @@ class Plan:
         tls: What is shown to clients, and demanded of them, or None for plain HTTP.
         proxies: Whose word is taken on for whom they ask.
         metrics_listener: File descriptor of a listening socket for metrics and probes alone, or None.
+        page: Whether there is a page for people.
     """
 
     models: tuple[ModelPlan, ...]
@@ -76,3 +77,4 @@ class Plan:
     tls: Tls | None = None
     proxies: Proxies = field(default_factory=Proxies)
     metrics_listener: int | None = None
+    page: bool = True

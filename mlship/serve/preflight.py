@@ -16,8 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlship import errors
-from mlship.errors import MlshipError, ModelRefused
+from mlship.errors import MlshipError, ModelRefused, error_facts, error_from
 from mlship.serve.plan import ModelPlan
 from mlship.serve.settings import ModelFacts, Pace
 
@@ -120,18 +119,6 @@ def preflight(name: str, source: str, served: dict[str, Any] | None = None) -> M
     return found
 
 
-def error_facts(error: MlshipError) -> dict[str, Any]:
-    """Return an error as JSON values, to be raised again in another process by `error_from`."""
-    return {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "code": error.code}
-
-
-def error_from(facts: dict[str, Any]) -> MlshipError:
-    """Return the error that `error_facts` described."""
-    kind = getattr(errors, facts["kind"], MlshipError)
-    raised: MlshipError = kind(facts["message"], hint=facts["hint"], code=facts["code"])
-    return raised
-
-
 def _reaped(pid: int) -> int:
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -174,9 +161,9 @@ def _read(source: str) -> bytes:
 
 
 def _facts(source: str, data: bytes, served: dict[str, Any] | None) -> dict[str, Any]:
+    from mlship.model.compatible import check_fits
     from mlship.model.plain import to_plain
     from mlship.model.session import SessionSpec, open_session
-    from mlship.serve.compatible import check_fits
     from mlship.serve.example import example_record
     from mlship.serve.pace import measured
 

@@ -88,6 +88,7 @@ class ServeOptions:
         trusted_proxies: Networks of the proxies whose word is taken on for whom they ask.
         access_log: Whether each answer is logged.
         log_predictions: The folder for a record of all predictions, or None.
+        page: Whether there is a page for people.
     """
 
     models: tuple[str, ...]
@@ -109,6 +110,7 @@ class ServeOptions:
     trusted_proxies: tuple[str, ...] = ()
     access_log: bool = True
     log_predictions: Path | None = None
+    page: bool = True
 
 
 @dataclass(frozen=True)

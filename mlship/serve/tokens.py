@@ -12,6 +12,7 @@ from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 
 from mlship.errors import UsageError
+from mlship.files import others_may_read
 
 VARIABLE = "MLSHIP_TOKEN"
 """The variable that holds tokens where no file does."""
@@ -141,13 +142,13 @@ def _read(file: Path) -> _Entries:
     """Read a token file; the mode is that of the very file that is read."""
     try:
         with file.open("rb") as stream:
-            found = os.fstat(stream.fileno())
+            others, mode = others_may_read(stream.fileno()), os.fstat(stream.fileno()).st_mode
             data = stream.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(f"The token file '{file}' cannot be read: {error.strerror}.", hint=_HINT) from error
-    if found.st_mode & _forbidden(found.st_uid):
+    if others:
         raise UsageError(
-            f"The token file '{file}' has mode {found.st_mode & 0o777:04o}: others than its owner may open it.",
+            f"The token file '{file}' has mode {mode & 0o777:04o}: others than its owner may open it.",
             hint=f"chmod 600 {shlex.quote(str(file))}",
         )
     try:
@@ -157,15 +158,6 @@ def _read(file: Path) -> _Entries:
     if len(data) > _LARGEST_FILE:
         raise UsageError(f"The token file '{file}' has more than {_LARGEST_FILE:,} bytes.", hint=_HINT)
     return _entries(text.split("\n"), f"The token file '{file}'", "line")
-
-
-def _forbidden(owner: int) -> int:
-    """Return the bits of a mode that let others in.
-
-    A file of somebody else's can be read through its group only, which is how Kubernetes hands a secret to a process
-    that is not root.
-    """
-    return 0o077 if not hasattr(os, "geteuid") or owner == os.geteuid() else 0o037
 
 
 def _entries(lines: Iterable[str], where: str, what: str) -> _Entries:

@@ -41,15 +41,20 @@ class Objects:
         self.records = [self._record(row, line) for row, line in enumerate(self.lines)]
 
     def _record(self, row: int, line: bytes) -> dict[str, Any]:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            self.refused[row] = ("bad_json" if _is_utf8(line) else "bad_encoding", "")
-            return {}
-        if type(value) is dict:
-            return value
-        self.refused[row] = ("bad_json", kind_of(value))
+        found = read_object(line)
+        if isinstance(found, dict):
+            return found
+        self.refused[row] = found
         return {}
+
+
+def read_object(text: bytes) -> dict[str, Any] | tuple[Code, str]:
+    """Return what one JSON object says, or the reason why there is none and the kind that was found."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return ("bad_json" if _is_utf8(text) else "bad_encoding", "")
+    return value if type(value) is dict else ("bad_json", kind_of(value))
 
 
 def parsed(data: bytes) -> Objects:

@@ -16,18 +16,19 @@ CONTAINER_FILES = {
     "wheelhouse.sh": "container/wheelhouse.sh",
 }
 """What every bundle has that makes an image."""
-_SPARE = 1.5  # for what the allocator keeps, and the system counts as the process's own
+SPARE = 1.5
+"""For what the allocator keeps, and the system counts as the process's own."""
 
 
 def serve_memory(facts: ModelFacts, workers: int = WORKERS) -> int:
     """Return the MiB that a server needs at most: its workers, and the process that minds them, which has no model."""
     bodies = BODIES_HELD * Limits().body  # of requests that come in and wait
-    return mebibytes((workers * (facts.memory.serve + bodies) + facts.memory.idle / 2) * _SPARE)
+    return mebibytes((workers * (facts.memory.serve + bodies) + facts.memory.idle / 2) * SPARE)
 
 
 def idle_memory(facts: ModelFacts, workers: int = WORKERS) -> int:
     """Return the MiB that a server needs which answers small requests."""
-    return mebibytes((workers + 0.5) * facts.memory.idle * _SPARE)
+    return mebibytes((workers + 0.5) * facts.memory.idle * SPARE)
 
 
 def served(facts: ModelFacts) -> dict[str, int]:
@@ -44,7 +45,7 @@ def served(facts: ModelFacts) -> dict[str, int]:
 
 def batch_memory(facts: ModelFacts, workers: int = WORKERS) -> int:
     """Return the MiB that scoring files needs: libraries and model once, and the chunks of so many workers."""
-    return mebibytes(facts.memory.batch * (1 + max(0, workers - WORKERS) / (2 * WORKERS)) * _SPARE)
+    return mebibytes(facts.memory.batch * (1 + max(0, workers - WORKERS) / (2 * WORKERS)) * SPARE)
 
 
 def _layout(facts: ModelFacts) -> Layout:

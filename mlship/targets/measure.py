@@ -1,6 +1,6 @@
 """How much memory a process needs that works with a model: measured in processes of their own.
 
-`python -m mlship.targets.measure serve|batch MODEL` prints bytes. Measured is what was resident, libraries
+`python -m mlship.targets.measure serve|batch MODEL SHARE` prints bytes. Measured is what was resident, libraries
 included.
 """
 
@@ -40,22 +40,24 @@ what is resident is bodies and chunks, and those are cut by bytes.
 _TRIED = 64  # rows by which it is known how slow a model is
 
 
-def measured(model: Path) -> Memory:
+def measured(model: Path, share: float = 1.0) -> Memory:
     """Measure in new processes.
 
     Args:
         model: The ONNX file; one that opens.
+        share: Of the time that scoring may take; only slow models are measured otherwise with less of it.
 
     Raises:
         ModelRefused: The process could not score with it.
     """
-    idle, serve = _told(model, "serve")
-    (batch,) = _told(model, "batch")
+    idle, serve = _told(model, "serve", share)
+    (batch,) = _told(model, "batch", share)
     return Memory(serve, batch, idle)
 
 
-def _told(model: Path, use: str) -> list[int]:
-    found: list[int] = json.loads(_run([sys.executable, "-m", __name__, use, str(model)], model, _SECONDS))
+def _told(model: Path, use: str, share: float) -> list[int]:
+    command = [sys.executable, "-m", __name__, use, str(model), str(share)]
+    found: list[int] = json.loads(_run(command, model, _SECONDS))
     return found
 
 
@@ -73,7 +75,7 @@ def _run(command: list[str], model: Path, seconds: float) -> str:
     return done.stdout
 
 
-def serve(model: Path) -> list[int]:
+def serve(model: Path, share: float = 1.0) -> list[int]:
     """Work as a worker of `serve` does, and return the bytes that were resident before the first request, and at most.
 
     Raises:
@@ -85,11 +87,11 @@ def serve(model: Path) -> list[int]:
     record = example_record(session)
     idle = _peak("RUSAGE_SELF")
     if record is not None:  # else no row is known that it accepts, and what it takes when idle has to do
-        _serve(session, record)
+        _serve(session, record, share)
     return [idle, _peak("RUSAGE_SELF")]
 
 
-def batch(model: Path) -> list[int]:
+def batch(model: Path, share: float = 1.0) -> list[int]:
     """Score a file by `mlship batch`, and return the bytes that were resident at most.
 
     Raises:
@@ -101,7 +103,8 @@ def batch(model: Path) -> list[int]:
         return [_peak("RUSAGE_SELF")]
     with tempfile.TemporaryDirectory(prefix="mlship-") as folder:
         file = Path(folder) / "rows.csv"
-        file.write_text(_csv(record, int(WORKERS * _FILE_SECONDS / _seconds_of_row(session, record))), encoding="utf-8")
+        most_rows = int(share * WORKERS * _FILE_SECONDS / _seconds_of_row(session, record))
+        file.write_text(_csv(record, most_rows), encoding="utf-8")
         command = [sys.executable, "-m", "mlship", "batch", str(file), "--model", str(model), "--workers", str(WORKERS)]
         _run(command, model, _SECONDS_OF_BATCH)
     return [_peak("RUSAGE_CHILDREN")]
@@ -129,7 +132,7 @@ def _csv(record: Mapping[str, Any], most_rows: int) -> str:
     return head.getvalue() + row.getvalue() * rows
 
 
-def _serve(session: Session, record: Mapping[str, Any]) -> None:
+def _serve(session: Session, record: Mapping[str, Any], share: float) -> None:
     """Answer the largest requests that are allowed, as many at a time as a worker has threads."""
     from mlship.serve.app import App
     from mlship.serve.desk import Desk
@@ -142,7 +145,7 @@ def _serve(session: Session, record: Mapping[str, Any]) -> None:
     models = {"model": Served("model", session, Limits(), Pace())}
     health = Health(models, lambda: False)
     app = App(Desk(endpoints_of(models)), models, health, views_of(models, health))
-    body = _largest(record, int(_REQUEST_SECONDS / _seconds_of_row(session, record)))
+    body = _largest(record, int(share * _REQUEST_SECONDS / _seconds_of_row(session, record)))
     with ThreadPoolExecutor(_THREADS) as pool:
         for status in pool.map(lambda _: _asked(app, body), range(_THREADS * _ROUNDS)):
             if not status.startswith("200"):
@@ -190,4 +193,5 @@ def _peak(whose: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"serve": serve, "batch": batch}[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201  its answer
+    use = {"serve": serve, "batch": batch}[sys.argv[1]]
+    print(json.dumps(use(Path(sys.argv[2]), float(sys.argv[3]))))  # noqa: T201  its answer

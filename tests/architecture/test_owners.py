@@ -16,6 +16,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "boto3": ("targets/aws_lambda",),
     "botocore": ("targets/aws_lambda",),
     "cloudpickle": (),
+    "confluent_kafka": ("stream",),
     "cronsim": ("batch",),
     "flask": ("serve",),
     "functions_framework": ("targets/templates",),

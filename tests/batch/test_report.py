@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlship.batch.report import document, verdict
-from mlship.export.baseline import make_baseline
+from mlship.batch.report import document
+from mlship.batch.verdict import verdict
+from mlship.export.baseline import make_baseline, outputs_baseline
 from mlship.monitor.actual import Actual
 from mlship.monitor.comparison import Comparison
 from mlship.monitor.contract import Monitor
 from mlship.monitor.drift import Drift
 from mlship.monitor.predictions import Predictions
 from mlship.report.document import write_report
+from mlship.report.page import to_html
 from tests.monitor.pieces import column, output, result_of, seen_of
-from tests.report.pages import Page, figure
+from tests.report.pages import Page, figure, unfounded
 
 ODD = "a <b> & \"c\" 'São'"
 RANDOM = np.random.default_rng(2)
@@ -83,9 +86,12 @@ def facts(**changes: Any) -> dict[str, Any]:
 FULL = facts(**watched(), gates=[{"name": "drift", "limit": 0.2, "value": 1.5, "exceeded": True}])
 
 
+OUTPUTS = FULL["predictions"]["outputs"]
+
+
 def page_of(run: dict[str, Any]) -> Page:
     """Return the page of a run, taken apart."""
-    return Page(document(run).to_html())
+    return Page(to_html(document(run)))
 
 
 def test_the_page_stands_alone() -> None:
@@ -140,7 +146,7 @@ def test_what_monitors_found() -> None:
     assert [(row[0], figure(row[1])) for row in moved] == [("in.csv", one["row"]) for one in FULL["compare"]["moved"]]
     differences = tables["Differences of numbers"][1:]
     for row, one in zip(differences, FULL["compare"]["numbers"], strict=True):
-        expected = [one[name] for name in ("largest", "mean", "changed", "psi")]
+        expected = [one[name] for name in ("largest", "mean", "changed", "no_number", "psi")]
         assert list(map(figure, row[1:])) == pytest.approx(expected, rel=1e-5)
 
 
@@ -150,24 +156,37 @@ def test_pictures_say_what_tables_say() -> None:
     cells = {cell for rows in page.tables.values() for row in rows for cell in row}
     for svg in page.svgs:
         texts = [element.text or "" for element in svg if element.tag.endswith("}text")]
-        assert {text for text in texts if not text.endswith("…")} <= cells | {"now", "in the sample"}
+        ticks = {text for text in texts if re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?[kMG]?( %)?", text)}
+        ours = {"now", "in the sample", "share of rows", "much: over 0.25", *(one["output"] for one in OUTPUTS)}
+        assert {text for text in texts if not text.endswith("…")} - ticks <= cells | ours
+
+
+def test_no_figure_but_those_of_the_json_report() -> None:
+    """Every number in a table is one of the JSON report's, but a share that is reckoned from two of them."""
+    tenths = [tenth / 10 for tenth in range(11)]
+    assert unfounded(page_of(FULL), [FULL, tenths], beside=("share of all",)) == []
+    wrong = {**FULL, "rows": {"in": 1011, "out": 1000, "rejected": 10}}
+    assert unfounded(page_of(wrong), [FULL, tenths], beside=("share of all",)) == ["Run: 1,011"]
+
+
+SCORED = "churn 7 scored 1,000 of 1,010 rows, and 10 were rejected (mostly not_a_number: 7)"
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "churn 7 scored 1,000 of 1,010 rows, and 10 were rejected."),
+        ({}, f"{SCORED}."),
         (
             {"gates": [{"name": "drift", "limit": 1, "value": 0.1, "exceeded": False}]},
-            "churn 7 scored 1,000 of 1,010 rows, and 10 were rejected; within all limits.",
+            f"{SCORED}; within all limits.",
         ),
         (
             {"gates": [{"name": name, "limit": 1, "value": 2, "exceeded": True} for name in ("drift", "changed rows")]},
-            "churn 7 scored 1,000 of 1,010 rows, and 10 were rejected; past the limit: drift, changed rows.",
+            f"{SCORED}; past the limit: drift, changed rows.",
         ),
         (
             {"status": "stopped", "model": None},
-            "The run was stopped: No model scored 1,000 of 1,010 rows, and 10 were rejected.",
+            "The run was stopped: No model scored 1,000 of 1,010 rows, and 10 were rejected (mostly not_a_number: 7).",
         ),
     ],
 )
@@ -197,6 +216,36 @@ def test_the_json_report_is_the_facts(tmp_path: Path) -> None:
     """Written as JSON the report is the facts, every digit; names that are no Unicode do not stop it."""
     write_report(tmp_path / "report.json", document(FULL))
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == FULL
-    for name in ("odd.html", "odd.json"):
+    for name, written in (("odd.html", r"\udcff.csv"), ("odd.json", "?.csv")):
         write_report(tmp_path / name, document(facts(outputs=["\udcff.csv"], digests={})))
-        assert "?.csv" in (tmp_path / name).read_text(encoding="utf-8")
+        assert written in (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_answers_beside_those_to_the_sample() -> None:
+    """Where the artifact tells the original's answers to its sample, each picture of answers shows both."""
+    outputs = [
+        output("prediction", "label", "string"),
+        output("probability_no", "probability"),
+        output("score", "score"),
+    ]
+
+    def answers(share: Any) -> dict[str, Any]:
+        label = np.where(share > 0.5, "yes", "no").astype(object)
+        return {"prediction": label, "probability_no": 1 - share, "score": share * 9}
+
+    baseline = {"outputs": outputs_baseline(outputs, answers(np.linspace(0, 1, 1000)), 1000)}
+    seen = seen_of({}, answers(np.linspace(0.6, 1, 500)))
+    found = Predictions(outputs, baseline).result(Predictions(outputs).count(seen))
+    assert [one["then"] for one in found["outputs"]] == list(baseline["outputs"].values())
+    page = page_of(facts(predictions=found))
+    assert page.tables["Predictions: prediction"] == [
+        ["label", "rows", "share", "share in the sample"],
+        ["yes", "500", "100 %", "50 %"],
+        ["no", "0", "0 %", "50 %"],
+    ]
+    shares = page.tables["Predictions: probability_no, distribution"]
+    assert shares[0] == ["from, to", "share", "share in the sample"]
+    assert {figure(row[2]) for row in shares[1:]} == {0.05}
+    deciles = next(table for title, table in page.tables.items() if title.startswith("Predictions: score, deciles"))
+    assert [row[0] for row in deciles[1:]] == ["now", "in the sample"]
+    assert figure(deciles[2][-1]) == 9

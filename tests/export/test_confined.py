@@ -212,14 +212,13 @@ def test_an_artifact_that_was_never_proven_is_not_written(
         assert not (tmp_path / "model.onnx").exists()
 
 
-_LOADED, _DONE = b'{"held": []}', b'{"rejected": {}, "speed": {}}'
+_LOADED, _DONE = b'{"held": []}', b'{"rejected": {}, "speed": {}, "differences": {}}'
+_SPEED = b'{"one_row": 1, "rows_per_second": 1, "asked_at_once": 1}'
 LIES = {
     "another model": (_LOADED, _DONE),
-    "infinitely many": (_LOADED, b'{"rejected": {"a": 1e999}, "speed": {}}'),
-    "speed of one form": (
-        _LOADED,
-        b'{"rejected": {}, "speed": {"onnx": {"one_row": 1, "rows_per_second": 1, "asked_at_once": 1}}}',
-    ),
+    "infinitely many": (_LOADED, b'{"rejected": {"a": 1e999}, "speed": {}, "differences": {}}'),
+    "speed of one form": (_LOADED, b'{"rejected": {}, "differences": {}, "speed": {"onnx": %s}}' % _SPEED),
+    "a column that is not there": (_LOADED, b'{"rejected": {}, "speed": {}, "differences": {"<b>": 0.0}}'),
     "no list": (b'{"held": "abc"}', _DONE),
 }
 

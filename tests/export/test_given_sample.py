@@ -127,6 +127,7 @@ def test_few_values_are_not_described(folder: Path) -> None:
     assert baseline == {
         "rows": 9,
         "columns": {"k": {"missing": 0.0}, "city": {"missing": 0.0, "shares": {}, "pooled": 1.0}},
+        "outputs": {},
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -13,30 +12,11 @@ from mlship.cli.main import run
 from mlship.model.artifact import read_artifact
 from tests.export.judging import export, save
 from tests.export.tables import NUMBERS, kinds_of, table
+from tests.report.pages import Page, figure, unfounded
 
 ROWS = table(120, 5)
 KINDS = kinds_of(ROWS)
 ODD = "a <b> & \"c\" 'São'"
-
-
-class Page(HTMLParser):
-    """Collects a page's text, and what it would fetch from elsewhere."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text: list[str] = []
-        self.tags: list[str] = []
-        self.fetched: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag and what it links to."""
-        self.tags.append(tag)
-        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
-
-    def handle_data(self, data: str) -> None:
-        """Note a piece of text."""
-        self.text.append(data)
 
 
 def tree() -> DecisionTreeClassifier:
@@ -52,7 +32,29 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.fetched == []
     assert "script" not in page.tags
-    assert {"Columns of model", "Outputs", "Proof", ODD, "prediction", "rows a second"} <= set(page.text)
+    assert {"Columns of model", "Outputs", "Proof", "Versions", "Model"} <= set(page.tables)
+    assert {ODD, "prediction", "rows a second"} <= set(page.text)
+
+
+def test_the_page_and_the_json_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page opens with what was proven; its figures are those of the JSON of the same run."""
+    assert export(tmp_path, tree(), "--report", str(tmp_path / "report.html"), "--json", "--label", "team=risk") == 0
+    facts = json.loads(capsys.readouterr().out)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    rows = facts["parity"]["rows"]
+    verdict = next(text for text in page.text if "answers as its original does" in text)
+    assert f"over {sum(rows.values()):,} rows every label is the same" in verdict
+    assert any("--sample FILE" in text for text in page.text)
+    assert unfounded(page, facts) == []
+    assert {kind: figure(count) for kind, _, count in page.tables["Rows compared with the original"][1:]} == rows
+    told = {name: figure(apart) for name, apart, _ in page.tables["Largest difference by output column"][1:]}
+    assert told == pytest.approx(facts["differences"], rel=1e-5)
+    assert max(facts["differences"].values(), default=0.0) == pytest.approx(facts["parity"]["largest"], rel=1e-5)
+    assert dict(page.tables["Model"])["digest"] == facts["model"]["digest"]
+    assert dict(page.tables["Versions"]) == facts["provenance"]["versions"]
+    assert dict(page.tables["Labels"]) == facts["labels"] == {"team": "risk"}
+    assert len(page.svgs) == 4
 
 
 def test_the_same_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

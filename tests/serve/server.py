@@ -59,7 +59,7 @@ class Server:
         assert line, self.stderr()
         self.ready = json.loads(line)
         self.port = int(self.ready["url"].rpartition(":")[2])
-        metrics = self.ready["metrics_url"]
+        metrics = self.ready.get("metrics_url")
         self.metrics_port = int(metrics.rpartition(":")[2]) if metrics else 0
 
     def stderr(self) -> str:

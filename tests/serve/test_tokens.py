@@ -194,6 +194,7 @@ def test_gate_is_cheap() -> None:
 ROUTES = [
     ("POST", "/predict"), ("GET", "/predict"), ("HEAD", "/predict"), ("OPTIONS", "/predict"), ("PUT", "/predict"),
     ("POST", "/models/cities/predict"), ("POST", "/models/none/predict"), ("GET", "/metrics"), ("OPTIONS", "/metrics"),
+    ("GET", "/page/about"), ("GET", "/page/live"),
     ("GET", "/"), ("GET", "/openapi.json"), ("GET", "/no/such/path"), ("DELETE", "/x"), ("OPTIONS", "*"),
     ("GET", "//livez"), ("GET", "/livez/"), ("GET", "/livez/../predict"), ("GET", "/LIVEZ"), ("GET", "/%2e%2e/livez"),
     ("POST", "/predict?token=" + FIRST), ("TRACE", "/predict"),

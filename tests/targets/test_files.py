@@ -18,28 +18,11 @@ from mlship.serve.settings import DRAIN_SECONDS, GRACEFUL_SECONDS
 from mlship.targets.registry import TARGETS
 from tests.targets.conftest import Bundle
 from tests.targets.dockerfile import stages
+from tests.targets.manifests import NEWEST, OLDEST, UNKNOWN, documents, one, patched, pod_of
 from tests.targets.units import read_unit
 
 ENDS_IN = DRAIN_SECONDS + GRACEFUL_SECONDS
-OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version().rpartition(".")[0]
-UNKNOWN = {"Kustomization", "Component", "PodMonitor", "PrometheusRule"}
-"""Kinds that are not Kubernetes' own."""
-
 TOOLS = Path(sys.executable).parent
-
-
-def documents(folder: Path) -> list[dict[str, Any]]:
-    """The objects of the Kubernetes bundle."""
-    files = [*folder.glob("manifests/*.yaml"), *folder.glob("optional/*/*.yaml")]
-    return [
-        yaml.safe_load(path.read_text()) for path in files if path.name not in ("kustomization.yaml", "adapter.yaml")
-    ]
-
-
-def one(folder: Path, kind: str) -> dict[str, Any]:
-    """The only object of a kind."""
-    (found,) = [document for document in documents(folder) if document["kind"] == kind]
-    return found
 
 
 def passed(command: list[str | Path], **options: Any) -> str:
@@ -82,10 +65,10 @@ def test_manifests_fit_the_schemas(bundle: Bundle, version: str) -> None:
     """All objects pass the strict schemas of the oldest Kubernetes that is promised and of the newest known."""
     found = [document for document in documents(bundle("kubernetes")) if document["kind"] not in UNKNOWN]
 
-    assert len(found) == 8
+    assert len(found) == 11
     for document in found:
         assert kubernetes_validate.validate(document, version, strict=True) == version
-    deployment = one(bundle("kubernetes"), "Deployment")
+    deployment = one(bundle("kubernetes"), "Deployment", "serve")
     deployment["spec"]["replica"] = 2
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(deployment, version, strict=True)
@@ -102,18 +85,24 @@ def test_kustomizations_name_every_file(bundle: Bundle) -> None:
     root = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert root["secretGenerator"] == [{"name": "penguins-tokens", "files": ["tokens"]}]
     assert not (folder / "tokens").exists()
-    patch = yaml.safe_load((folder / "optional/queue-depth/kustomization.yaml").read_text())["patches"][0]
-    (step,) = yaml.safe_load(patch["patch"])
-    autoscaler = one(folder, "HorizontalPodAutoscaler")
-    autoscaler["spec"]["metrics"].append(step["value"])
-    assert patch["target"] == {"kind": autoscaler["kind"], "name": autoscaler["metadata"]["name"]}
+
+
+@pytest.mark.parametrize(("name", "component"), [("queue-depth", "serve"), ("stream-lag", "stream")])
+def test_patches_apply(bundle: Bundle, name: str, component: str) -> None:
+    """What a component adds to an autoscaler is valid there, and prometheus-adapter answers for that very metric."""
+    folder = bundle("kubernetes")
+    autoscaler = patched(folder, name, "HorizontalPodAutoscaler", component)
     kubernetes_validate.validate(autoscaler, NEWEST, strict=True)
+    (rule,) = yaml.safe_load((folder / "optional" / name / "adapter.yaml").read_text())["rules"]["custom"]
+    metric = autoscaler["spec"]["metrics"][-1]["pods"]["metric"]["name"]
+    assert rule["seriesQuery"].partition("{")[0] == metric
+    assert "<<.GroupBy>>" in rule["metricsQuery"]
 
 
 def test_objects_find_one_another(bundle: Bundle) -> None:
     """Selectors match the pods' labels, ports have the names that are asked for, volumes and secrets are there."""
     folder = bundle("kubernetes")
-    deployment = one(folder, "Deployment")
+    deployment = one(folder, "Deployment", "serve")
     pod = deployment["spec"]["template"]
     labels = pod["metadata"]["labels"].items()
     (container,) = pod["spec"]["containers"]
@@ -125,7 +114,10 @@ def test_objects_find_one_another(bundle: Bundle) -> None:
     assert service["selector"].items() <= labels
     assert [port["targetPort"] for port in service["ports"]] == ["http"]
     assert one(folder, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"].items() <= labels
-    assert one(folder, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    assert (
+        one(folder, "HorizontalPodAutoscaler", "serve")["spec"]["scaleTargetRef"]["name"]
+        == deployment["metadata"]["name"]
+    )
     assert ports == {"http": int(arguments["--port"]), "metrics": int(arguments["--metrics-port"])}
     assert pod["metadata"]["annotations"]["prometheus.io/port"] == arguments["--metrics-port"]
     for path, probe in (("/readyz", "startupProbe"), ("/readyz", "readinessProbe"), ("/livez", "livenessProbe")):
@@ -137,10 +129,9 @@ def test_objects_find_one_another(bundle: Bundle) -> None:
 def test_nothing_in_the_cluster_has_privileges(bundle: Bundle) -> None:
     """Each pod is of a user who is not root, with a root that is read-only and no capability, and has no API token."""
     folder = bundle("kubernetes")
-    for pod in (
-        one(folder, "Deployment")["spec"]["template"]["spec"],
-        one(folder, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"],
-    ):
+    pods = [pod_of(found)["spec"] for found in documents(folder) if found["kind"] in ("Deployment", "CronJob")]
+    assert len(pods) == 3
+    for pod in pods:
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -162,7 +153,7 @@ def test_the_user_of_the_image_can_read_the_model(bundle: Bundle) -> None:
 
 def test_who_ends_a_server_waits_long_enough(bundle: Bundle) -> None:
     """Every target leaves a server the time in which it turns clients away and answers what it has taken."""
-    pod = one(bundle("kubernetes"), "Deployment")["spec"]["template"]["spec"]
+    pod = one(bundle("kubernetes"), "Deployment", "serve")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     before = int(container["lifecycle"]["preStop"]["exec"]["command"][-1].partition("sleep(")[2].rstrip(")"))
     compose = yaml.safe_load((bundle("docker") / "compose.yaml").read_text())["services"]["serve"]
@@ -172,7 +163,7 @@ def test_who_ends_a_server_waits_long_enough(bundle: Bundle) -> None:
     assert before >= 3
     assert int(compose["stop_grace_period"].rstrip("s")) > ENDS_IN
     assert int(unit["TimeoutStopSec"]) > ENDS_IN
-    assert one(bundle("kubernetes"), "Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert one(bundle("kubernetes"), "Deployment", "serve")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
 def test_only_what_can_be_cured_is_tried_again(bundle: Bundle) -> None:
@@ -209,11 +200,16 @@ def test_systemd_finds_the_services_safe(bundle: Bundle, use: str) -> None:
 
 
 def test_alert_rules_are_those_of_monitor(bundle: Bundle) -> None:
-    """The PrometheusRule holds mlship's own rules, and the PodMonitor asks the port of metrics."""
+    """The PrometheusRule holds mlship's own rules, and the PodMonitor asks all pods at the port of metrics."""
     own = Path(__file__).resolve().parents[2] / "mlship" / "monitor" / "alerts.yml"
 
     assert one(bundle("kubernetes"), "PrometheusRule")["spec"] == yaml.safe_load(own.read_text())
     (endpoint,) = one(bundle("kubernetes"), "PodMonitor")["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] == "metrics"
-    adapter = yaml.safe_load((bundle("kubernetes") / "optional/queue-depth/adapter.yaml").read_text())
-    assert "<<.GroupBy>>" in adapter["rules"]["custom"][0]["metricsQuery"]
+    selector = one(bundle("kubernetes"), "PodMonitor")["spec"]["selector"]
+    (among,) = selector["matchExpressions"]
+    for component in ("serve", "stream"):
+        pod = pod_of(one(bundle("kubernetes"), "Deployment", component))
+        assert selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert pod["metadata"]["labels"][among["key"]] in among["values"]
+        assert "metrics" in [port["name"] for port in pod["spec"]["containers"][0]["ports"]]

@@ -77,12 +77,12 @@ def written_table(kind: str, served: Served, outputs: Mapping[str, Array], rejec
     """
     tables = _tables(406, kind)
     places = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = (("X-Mlship-Digest", served.session.digest),)  # as `model` tells in JSON
     if rejected is not None:
         accepted = np.ones(rejected.rows, dtype=np.bool_)
         accepted[[error.row for error in rejected.refused]] = False
         places = accepted
-        headers = (("X-Mlship-Rejected-Rows", str(int((~accepted).sum()))),)
+        headers = (*headers, ("X-Mlship-Rejected-Rows", str(int((~accepted).sum()))))
     media_type = kind.partition(";")[0]
     header = kind != media.HEADLESS
     data = tables.written(media.FORMATS[media_type], served.signature.outputs, outputs, places, header)

@@ -123,6 +123,8 @@ def test_the_reasons_of_batch(penguins: Scored, tmp_path: Path, kind: str, suffi
     lines = answer.text.splitlines()
     unfit = {row for row, _, _ in expected}
     assert answer.headers["X-Mlship-Rejected-Rows"] == str(len(unfit))
+    digest = json.loads(penguins.client.post("/predict", json=[]).data)["model"]["digest"]
+    assert answer.headers["X-Mlship-Digest"] == digest
     assert [line for row, line in enumerate(lines[1:]) if row not in unfit] == (tmp_path / "out.csv").read_text(
         encoding="utf-8"
     ).splitlines()[1:]

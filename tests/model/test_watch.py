@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlship.serve import watch
-from mlship.serve.watch import Watch
+from mlship.model import watch
+from mlship.model.watch import Watch
 
 
 @pytest.fixture

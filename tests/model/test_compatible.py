@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mlship.errors import ModelRefused
+from mlship.model.compatible import check_fits
 from mlship.model.signature import Column, Output, Signature, Tensor
-from mlship.serve.compatible import check_fits
 
 AGE = Column("age", "float64", "x", nullable=True)
 SIZE = Column("size", "float64", "x", nullable=True)

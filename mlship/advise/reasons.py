@@ -1,0 +1,185 @@
+"""The words of advice: a sentence for the recommendation, and one for each thing to consider, with its figures."""
+
+from __future__ import annotations
+
+from mlship.advise.figures import DAY, Assumed, Measured, Needs
+from mlship.advise.rules import Verdict, Way, interval_of, window_of
+from mlship.advise.texts import amount, memory, price, share, span, times
+
+GIVE = "Give --latency where a caller waits for each answer, --freshness where predictions may be renewed now and then"
+
+
+def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed) -> str:
+    """Return what is recommended and why, or what would have to be known or different."""
+    batch, real_time, stream, both = verdict.ways
+    served = measured.served
+    match verdict.code:
+        case "needs_unknown":
+            return f"{GIVE}, and --rate, to get a recommendation."
+        case "answered_in_time":
+            return (
+                f"Real time: {_workers(real_time)} answer{_s(real_time)} a row in {span(real_time.seconds)} (p99), "
+                f"and {span(_limit(needs))} are allowed.{_unsized(needs)}"
+            )
+        case "mostly_known_ahead":
+            return (
+                f"Both: real time alone takes {_workers(real_time)}. Score the rows that are known ahead by batch "
+                f"every {span(interval_of(needs))} and look them up; {_workers(both)} in all do that and answer the "
+                f"others, if {share(assumed.known)} are known ahead."
+            )
+        case "looked_up_only":
+            return (
+                f"Batch, looked up: no call ends within {span(_limit(needs))} ({span(served.p99)} p99 here), but "
+                f"predictions may be {span(interval_of(needs))} old: score all rows ahead, and look answers up. Rows "
+                "that are not known ahead get none in time."
+            )
+        case "nobody_waits":
+            return (
+                f"Batch: nobody waits, and a run every {span(interval_of(needs))} is fresh enough. "
+                f"{_run(batch, needs, assumed)}"
+            )
+        case "fresh_and_nobody_waits":
+            return (
+                f"Stream: nobody waits, and {span(interval_of(needs))} are too short for runs of batch. "
+                f"{_workers(stream).capitalize()} of mlship serve --kafka-config answer{_s(stream)} within about "
+                f"{span(stream.seconds)}."
+            )
+        case "fresher_than_a_stream":
+            return f"Real time: only a request is answered within {span(interval_of(needs))} ({span(served.p99)} p99)."
+        case _:
+            return _too_slow(measured, needs)
+
+
+def _too_slow(measured: Measured, needs: Needs) -> str:
+    """What would help: the time of a request is that of the call and that of all around it."""
+    served, limit = measured.served, _limit(needs)
+    around = max(0.0, served.p99 - measured.calls.p99)
+    said = f"Nothing fits: a request takes {span(served.p99)} (p99) here, and {span(limit)} are allowed."
+    looked_up = "--freshness 1h or more, if answers may be that old: they are then scored ahead and looked up"
+    if around >= limit:
+        return (
+            f"{said} {span(around)} of it is not the model but HTTP and reading rows, so that no smaller model helps: "
+            f"a faster machine does, or {looked_up}."
+        )
+    faster = measured.calls.p99 / (limit - around)
+    return (
+        f"{said} What would: a model {times(faster)} as fast (fewer or shallower trees, fewer columns, a linear one), "
+        f"a faster machine (more of them do not make one call shorter), or {looked_up}."
+    )
+
+
+def considerations(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed) -> tuple[tuple[str, str], ...]:
+    """Return what speaks for what, each topic with its figures."""
+    return (
+        ("latency", _latency(measured)),
+        ("freshness", _freshness(verdict, measured, needs, assumed)),
+        ("off-peak hours", _off_peak(verdict, needs, assumed)),
+        ("cost", _cost(verdict)),
+        ("rows together", _together(measured)),
+        ("complexity", _complexity(verdict, measured)),
+        ("monitoring", _monitoring(measured, needs)),
+        ("failure", _failure(measured)),
+    )
+
+
+def _latency(measured: Measured) -> str:
+    served, calls = measured.served, measured.calls
+    busy = "" if served.busy_p99 is None else f", {span(served.busy_p99)} when the worker is half busy"
+    return (
+        f"The model takes {span(calls.p50)} for a row, a request {span(served.p50)} ({span(served.p99)} p99{busy}). "
+        f"An answer that is looked up takes what your table takes."
+    )
+
+
+def _freshness(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed) -> str:
+    old = "" if needs.freshness is None else f", {span(needs.freshness)} here"
+    return (
+        f"Batch is as old as its interval{old}, and worth it from {span(assumed.shortest_interval)} on, as a run takes "
+        f"{span(measured.scored.start)} to begin. A stream is about {span(verdict.of('stream').seconds)} behind, a "
+        "request is never."
+    )
+
+
+def _off_peak(verdict: Verdict, needs: Needs, assumed: Assumed) -> str:
+    batch, real_time = verdict.of("batch"), verdict.of("real time")
+    if real_time.busy is None or needs.rate is None:
+        return (
+            f"Servers stand all day for the busiest time, taken to be {assumed.peak:g} times the mean; a run of batch "
+            "uses processors fully and gives them back. --rate tells how much that is."
+        )
+    return (
+        f"{_workers(real_time).capitalize()} of serve, which the busiest time needs, would be busy "
+        f"{share(real_time.busy)} of the day. Batch takes {_workers(batch)} for {span(batch.seconds)} "
+        f"every {span(interval_of(needs))}, when you choose."
+    )
+
+
+def _cost(verdict: Verdict) -> str:
+    said = ", ".join(f"{way.name} {price(way)}" for way in verdict.ways if way.name != "both")
+    idle = "" if verdict.of("real time").busy is not None else ", all of them fully used"
+    return f"A million predictions take: {said}{idle}."
+
+
+def _together(measured: Measured) -> str:
+    calls, served = measured.calls, measured.served
+    if calls.pays_from is None:
+        return "A row costs about the same in a call of its own and among others: micro-batching gains nothing."
+    does = "serve does that by itself" if served.batching else "serve answers each request of this model alone"
+    return (
+        f"A row in the best call costs 1/{calls.gain:,.3g} of one alone; micro-batching pays from {calls.pays_from:,} "
+        f"rows that wait together, and {does}."
+    )
+
+
+def _complexity(verdict: Verdict, measured: Measured) -> str:
+    real_time = verdict.of("real time")
+    machines = max(1, -(-real_time.workers // max(1, int(measured.cpus))))
+    many = f"; here {machines:,} machines of {measured.cpus:g} processors" if machines > 1 else ""
+    return (
+        "Batch is one command and a scheduler. Real time is a service that stands: deployment, load balancing, tokens, "
+        f"limits{many}. A stream needs a broker besides, and both ways at once need both and a table."
+    )
+
+
+def _monitoring(measured: Measured, needs: Needs) -> str:
+    rate = "" if needs.rate is None else f" at {amount(needs.rate / DAY)} rows a second"
+    return (
+        "Batch: exit code, rejects and drift in --report, and --max-drift as a gate before anybody uses the output. "
+        f"Real time: /metrics all day{rate} (p99, errors, 503, drift), an alert and somebody awake; a wrong answer is "
+        f"out at once. A restart is without answers for {span(measured.served.start)} where there is one worker."
+    )
+
+
+def _failure(measured: Measured) -> str:
+    return (
+        "A run of batch that fails is given again and goes on; late, but whole. A server that fails is missed in the "
+        f"second: keep one worker more than are needed. A new process answers after {span(measured.cold)}, a new "
+        f"server after {span(measured.served.start)}."
+    )
+
+
+def _run(batch: Way, needs: Needs, assumed: Assumed) -> str:
+    if needs.rate is None:
+        return "--rate tells how many processors it takes."
+    return (
+        f"{_workers(batch).capitalize()} with {memory(batch.memory)} score{_s(batch)} its rows "
+        f"in {span(batch.seconds)}, of {span(window_of(needs, assumed))} that a run may take."
+    )
+
+
+def _unsized(needs: Needs) -> str:
+    return " --rate tells how many workers it takes." if needs.rate is None else ""
+
+
+def _workers(way: Way) -> str:
+    return "one worker" if way.workers == 1 else f"{way.workers:,} workers"
+
+
+def _s(way: Way) -> str:
+    return "s" if way.workers == 1 else ""
+
+
+def _limit(needs: Needs) -> float:
+    limit = needs.latency if needs.latency is not None else needs.freshness
+    assert limit is not None
+    return limit

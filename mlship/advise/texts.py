@@ -1,0 +1,56 @@
+"""Figures of advice as people read them: three digits, and units that fit."""
+
+from __future__ import annotations
+
+from mlship.advise.rules import Way
+
+_WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+_SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def span(seconds: float) -> str:
+    """Return a time: `0.042 ms`, `1.2 s`, `15 min`, `6 h`, `1 d`."""
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    for size, unit in _SPANS:
+        if seconds >= size * (1 if unit == "d" else 1.5):
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def amount(value: float) -> str:
+    """Return a count of three digits: `4,990`, `431 million`."""
+    for size, word in _WORDS:
+        if value >= size * 0.9995:
+            return f"{value / size:,.3g} {word}" if value < size * 1e3 else f"{value / size:,.0f} {word}"
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
+
+
+def memory(size: int) -> str:
+    """Return a number of bytes."""
+    mebibytes = size / (1 << 20)
+    return f"{mebibytes:,.0f} MiB" if mebibytes < 10_000 else f"{mebibytes / 1024:,.0f} GiB"
+
+
+def share(value: float) -> str:
+    """Return a share as a percentage of two digits."""
+    return f"{100 * value:.2g} %" if value < 0.995 else "100 %"
+
+
+def times(value: float) -> str:
+    """Return a ratio."""
+    return f"{value:.2g} times" if value < 10 else f"{value:,.0f} times"
+
+
+def price(way: Way) -> str:
+    """Return what a million predictions of a way take: hours of a processor, and their price where it is known."""
+    hours = f"{plain(way.cpu_hours)} CPU hours"
+    return hours if way.cost is None else f"{plain(way.cost)} ({hours})"
+
+
+def plain(value: float) -> str:
+    """Return a measure of three digits, and of little only how little."""
+    if 0 < value < 1e-4:
+        return "under 0.0001"
+    return f"{value:.3g}" if value < 1000 else amount(value)

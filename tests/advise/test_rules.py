@@ -1,0 +1,169 @@
+"""The recommendation for models and needs whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mlship.advise.figures import DAY, Assumed, Measured, Needs
+from mlship.advise.reasons import considerations, reason
+from mlship.advise.rules import Way, judged
+from tests.advise.known import FOREST, LINEAR, MIB, figures
+
+ASSUMED = Assumed()
+TEN, TEN_THOUSAND = 10 * DAY, 10_000 * DAY
+"""Rows a day."""
+
+
+@pytest.mark.parametrize(
+    ("found", "needs", "way", "code"),
+    [
+        pytest.param(LINEAR, Needs(TEN, 0.020), "real time", "answered_in_time", id="linear model, 20 ms"),
+        pytest.param(FOREST, Needs(TEN_THOUSAND, None, DAY), "batch", "nobody_waits", id="forest, once a day"),
+        pytest.param(FOREST, Needs(TEN_THOUSAND, 0.5), "real time", "answered_in_time", id="forest, who waits"),
+        pytest.param(LINEAR, Needs(2e6, None, DAY, 0.04), "batch", "nobody_waits", id="nightly job"),
+        pytest.param(LINEAR, Needs(None, None, DAY), "batch", "nobody_waits", id="nightly job of unknown size"),
+        pytest.param(LINEAR, Needs(TEN, None, 900.0), "batch", "nobody_waits", id="every 15 minutes"),
+        pytest.param(
+            LINEAR, Needs(TEN, None, 899.0), "stream", "fresh_and_nobody_waits", id="a little more often than that"
+        ),
+        pytest.param(LINEAR, Needs(TEN, None, 5.0), "stream", "fresh_and_nobody_waits", id="events, within seconds"),
+        pytest.param(LINEAR, Needs(TEN, None, 1.0), "real time", "fresher_than_a_stream", id="events, within a second"),
+        pytest.param(figures(20.0), Needs(TEN, None, 5.0), None, "too_slow", id="events, a model that is slower"),
+        pytest.param(FOREST, Needs(TEN, 0.010), None, "too_slow", id="nothing is that fast"),
+        pytest.param(FOREST, Needs(TEN, 0.010, 60.0), None, "too_slow", id="nothing is that fast, nor may be old"),
+        pytest.param(FOREST, Needs(TEN, 0.010, DAY), "batch", "looked_up_only", id="only what is looked up is"),
+        pytest.param(FOREST, Needs(TEN_THOUSAND, 0.5, DAY), "both", "mostly_known_ahead", id="many, most known ahead"),
+        pytest.param(FOREST, Needs(TEN_THOUSAND, 0.5, 60.0), "real time", "answered_in_time", id="many, none old"),
+        pytest.param(LINEAR, Needs(TEN, 0.5, DAY), "real time", "answered_in_time", id="one worker answers all"),
+        pytest.param(FOREST, Needs(None, 0.5, DAY), "real time", "answered_in_time", id="nobody knows how many"),
+        pytest.param(LINEAR, Needs(TEN), None, "needs_unknown", id="only how many"),
+        pytest.param(LINEAR, Needs(), None, "needs_unknown", id="nothing said"),
+    ],
+)
+def test_recommendation(found: Measured, needs: Needs, way: str | None, code: str) -> None:
+    """The way that is known to be right is recommended, and it meets what was asked for."""
+    verdict = judged(found, needs, ASSUMED)
+
+    assert (verdict.way, verdict.code) == (way, code)
+    assert [one.name for one in verdict.ways] == ["batch", "real time", "stream", "both"]
+    if way is not None and code != "looked_up_only":
+        assert verdict.of(way).fits
+    for one in verdict.ways:
+        assert one.fits == (one.why is None)
+
+
+def test_a_small_model_takes_one_worker() -> None:
+    """Ten rows a second of a model of 5 us are one worker that hardly works, and a day of it is what they cost."""
+    way = judged(LINEAR, Needs(TEN, 0.020, None, 0.04), ASSUMED).of("real time")
+
+    assert (way.workers, way.memory) == (1, 250 * MIB)
+    assert way.busy is not None
+    assert 0 < way.busy < 0.01
+    assert way.cpu_hours == pytest.approx(24 / 0.864)
+    assert way.cost == pytest.approx(way.cpu_hours * 0.04)
+
+
+def test_a_slow_model_takes_many_workers() -> None:
+    """30,000 rows a second in the busiest time, of 50 ms each, are some 3,000 workers that are half busy."""
+    way = judged(FOREST, Needs(TEN_THOUSAND, 0.5, None, 0.04), ASSUMED).of("real time")
+
+    assert 3_000 <= way.workers <= 3_010
+    assert way.busy == pytest.approx(1 / 6, rel=0.01)
+    assert way.cpu_hours == pytest.approx(24 * way.workers / 864)
+
+
+def test_workers_are_left_idle_where_time_is_short() -> None:
+    """Where a half busy worker is too late and an idle one is not, more workers are planned."""
+    relaxed = judged(FOREST, Needs(TEN_THOUSAND, 0.5), ASSUMED).of("real time")
+    tight = judged(FOREST, Needs(TEN_THOUSAND, 0.08), ASSUMED).of("real time")
+
+    assert tight.fits
+    assert tight.workers == pytest.approx(relaxed.workers * ASSUMED.busy / ASSUMED.quiet, rel=0.01)
+    assert tight.seconds < 0.08 < relaxed.seconds
+
+
+def test_a_run_of_batch_ends_within_its_window() -> None:
+    """Rows of a day in six hours at most: so many workers, and a million rows cost what scoring them takes."""
+    way = judged(FOREST, Needs(TEN_THOUSAND, None, DAY), ASSUMED).of("batch")
+
+    assert way.seconds <= 6 * 3600
+    assert way.workers == 2_001  # 864 million rows of 50 ms in six hours less the start
+    assert way.cpu_hours == pytest.approx(0.05 * 1e6 / 3600, rel=0.01)
+    assert way.memory == 1_001 * 400 * MIB * 1.25
+
+
+@pytest.mark.parametrize("found", [LINEAR, FOREST])
+@pytest.mark.parametrize("rate", [10.0, 1e5, 1e9])
+def test_more_rows_never_take_less(found: Measured, rate: float) -> None:
+    """Ten times the rows take as many workers or more, and cost as much for a million or less."""
+
+    def ways(rows: float) -> tuple[Way, ...]:
+        return judged(found, Needs(rows, 0.5, DAY), ASSUMED).ways
+
+    for few, many in zip(ways(rate), ways(10 * rate), strict=True):
+        assert many.workers >= few.workers
+        assert many.cpu_hours <= few.cpu_hours * 1.001
+
+
+def test_both_have_to_take_less_than_one() -> None:
+    """Scoring ahead is recommended beside a server only where that takes less than the server alone."""
+    needs = Needs(TEN_THOUSAND, 0.5, DAY)
+
+    assert judged(FOREST, needs, ASSUMED).way == "both"
+    assert judged(figures(0.05, scored=2.0), needs, ASSUMED).way == "real time"
+    assert judged(FOREST, needs, replace(ASSUMED, known=0.2)).of("both").cpu_hours > (
+        judged(FOREST, needs, ASSUMED).of("both").cpu_hours
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "needs", "said"),
+    [
+        (FOREST, Needs(TEN, 0.010), ("Nothing fits", "60.3 ms", "10 ms", "6.2 times as fast", "--freshness 1h")),
+        (figures(1e-3, around=0.02), Needs(TEN, 0.005), ("Nothing fits", "no smaller model helps", "faster machine")),
+        (LINEAR, Needs(), ("--latency", "--freshness", "--rate")),
+        (LINEAR, Needs(None, None, DAY), ("Batch", "--rate tells")),
+        (LINEAR, Needs(None, 0.5), ("Real time", "--rate tells")),
+        (FOREST, Needs(TEN_THOUSAND, 0.5, DAY), ("Both", "workers in all", "80 %")),
+        (FOREST, Needs(TEN, 0.010, DAY), ("looked up", "1 d old")),
+        (LINEAR, Needs(TEN, None, 5.0), ("Stream", "--kafka-config")),
+        (LINEAR, Needs(TEN, None, 1.0), ("Real time", "1 s")),
+    ],
+)
+def test_reasons_have_figures(found: Measured, needs: Needs, said: tuple[str, ...]) -> None:
+    """The sentence says what decided, and what would have to be given or be different."""
+    text = reason(judged(found, needs, ASSUMED), found, needs, ASSUMED)
+
+    for part in said:
+        assert part in text
+
+
+def test_considerations_cover_the_topics() -> None:
+    """Each topic is told with figures: with and without a rate, and where micro-batching gains nothing."""
+    told: dict[str, str] = {}
+    for found, needs in ((LINEAR, Needs()), (FOREST, Needs(TEN_THOUSAND, 0.5, DAY, 1.0))):
+        told = dict(considerations(judged(found, needs, ASSUMED), found, needs, ASSUMED))
+        topics = [
+            "latency",
+            "freshness",
+            "off-peak hours",
+            "cost",
+            "rows together",
+            "complexity",
+            "monitoring",
+            "failure",
+        ]
+        assert list(told) == topics
+        assert all(text.endswith(".") for text in told.values())
+    assert "gains nothing" in told["rows together"]
+    assert "1,5" in told["complexity"]  # machines of two processors
+
+
+def test_where_micro_batching_pays() -> None:
+    """The fewest rows are found between two measured sizes; where rows gain nothing there is none."""
+    assert figures(1e-3, gain=2).calls.pays_from == 3  # two take 1.5 ms of 2, which is over 0.7; three take 2 of 3
+    assert figures(1e-3, gain=50).calls.pays_from == 2
+    assert FOREST.calls.pays_from is None
+    assert FOREST.calls.gain == pytest.approx(1.0)

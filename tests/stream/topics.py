@@ -1,0 +1,144 @@
+"""Topics of a test: what is put into them, what a reader of committed records finds, and a stream between them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tests.serve.server import Server, running
+from tests.stream.broker import Broker
+
+PARTITIONS = 4
+GROUP = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "transaction.timeout.ms": "10000"}
+"""So that tests need not wait for those who are gone."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of a topic."""
+
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+
+    @property
+    def json(self) -> Any:
+        """Its value."""
+        assert self.value is not None
+        return json.loads(self.value)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Three topics and the file that names their broker."""
+
+    broker: Broker
+    source: str
+    sink: str
+    rejects: str
+    config: Path
+
+    @property
+    def group(self) -> str:
+        """The consumer group that the file names."""
+        lines = self.config.read_text(encoding="utf-8").splitlines()
+        return next(line.partition("=")[2] for line in lines if line.startswith("group.id="))
+
+    @classmethod
+    def new(cls, broker: Broker, address: str | None = None, **settings: str) -> Topics:
+        """Make topics that nobody else uses."""
+        name = uuid.uuid4().hex[:12]
+        config = broker.folder / f"{name}.properties"
+        lines = {"bootstrap.servers": address or broker.address, "group.id": name, **GROUP, **settings}
+        config.write_text("".join(f"{key}={value}\n" for key, value in lines.items()), encoding="utf-8")
+        source, sink, rejects = (broker.topic(f"{name}.{part}", PARTITIONS) for part in ("in", "out", "rejects"))
+        return cls(broker, source, sink, rejects, config)
+
+    def put(self, records: Iterable[tuple[bytes | None, bytes | None]], **headers: bytes) -> None:
+        """Write records of key and value, in order."""
+        settings: dict[str, Any] = {"queue.buffering.max.messages": 1_000_000, "message.max.bytes": 20_000_000}
+        producer = Producer({"bootstrap.servers": self.broker.address, **settings})
+        for key, value in records:
+            producer.produce(self.source, value, key, headers=list(headers.items()))
+            producer.poll(0)
+        assert producer.flush(60) == 0
+
+    def committed(self, topic: str, wanted: int, seconds: float = 60) -> list[Record]:
+        """Return all records that a reader of committed ones finds, once there are so many or the time is over."""
+        until = time.monotonic() + seconds
+        found: list[Record] = []
+        while len(found) < wanted and time.monotonic() < until:
+            found = self.all_committed(topic)
+        return found
+
+    def all_committed(self, topic: str) -> list[Record]:
+        """Return all records that a reader of committed ones finds now."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.broker.address,
+                "group.id": uuid.uuid4().hex,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "enable.auto.commit": False,
+            }
+        )
+        consumer.subscribe([topic])
+        found: list[Record] = []
+        ended: set[int] = set()
+        while len(ended) < PARTITIONS:
+            for message in consumer.consume(10_000, 0.5):
+                partition = message.partition()
+                assert partition is not None
+                if message.error() is not None:
+                    ended.add(partition)
+                    continue
+                headers: Any = message.headers() or []
+                found.append(Record(partition, _bytes(message.key()), _bytes(message.value()), dict(headers)))
+        consumer.close()
+        return found
+
+    def left(self) -> int:
+        """Return how many records the group has not committed."""
+        consumer = Consumer({"bootstrap.servers": self.broker.address, "group.id": self.group})
+        places = [TopicPartition(self.source, partition) for partition in range(PARTITIONS)]
+        ends = [consumer.get_watermark_offsets(place, timeout=10)[1] for place in places]
+        committed = [max(place.offset, 0) for place in consumer.committed(places, timeout=30)]
+        consumer.close()
+        return sum(ends) - sum(committed)
+
+    def options(self, *further: str) -> list[str]:
+        """Return the options that name the topics."""
+        names = ["--kafka-config", str(self.config), "--topic-in", self.source, "--topic-out", self.sink]
+        return [*names, "--topic-rejects", self.rejects, *further]
+
+    @contextlib.contextmanager
+    def scored(self, model: Path, *further: str, workers: int = 1) -> Iterator[Server]:
+        """Score them for the length of a `with` block."""
+        with running(self.command(model, *further, workers=workers)) as server:
+            yield server
+
+    def command(self, model: Path, *further: str, workers: int = 1) -> list[str]:
+        """Return the command line that scores them."""
+        options = self.options("--workers", str(workers), *further)
+        return [sys.executable, "-m", "mlship", "serve", str(model), "--port", "0", "--json", *options]
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value if isinstance(value, bytes | None) else str(value).encode()
+
+
+def records_of(rows: Sequence[Mapping[str, Any]], count: int, keys: int = 50) -> list[tuple[bytes, bytes]]:
+    """Return so many records with an `id` each, made of rows over and over, under so many keys."""
+    texts = [json.dumps(row)[1:] for row in rows]
+    return [(str(at % keys).encode(), f'{{"id": {at}, {texts[at % len(texts)]}'.encode()) for at in range(count)]
