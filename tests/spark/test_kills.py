@@ -166,12 +166,10 @@ def kill_java(process: Popen[str]) -> None:
 
 
 @EVERYWHERE
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("kill_driver", "code"),
-    [
-        pytest.param(kill_python, -signal.SIGKILL, id="python"),
-        pytest.param(kill_java, 6, id="java", marks=pytest.mark.whole),
-    ],
+    [pytest.param(kill_python, -signal.SIGKILL, id="python"), pytest.param(kill_java, 6, id="java")],
 )
 def test_the_driver_is_killed(job: Job, kill_driver: Callable[[Popen[str]], None], code: int) -> None:
     """Nothing has the final name, and the same command then ends right."""
@@ -187,9 +185,8 @@ def test_the_driver_is_killed(job: Job, kill_driver: Callable[[Popen[str]], None
 
 
 @EVERYWHERE
-@pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.whole)]
-)
+@pytest.mark.whole
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_stops_the_job(job: Job, signum: signal.Signals, code: int) -> None:
     """SIGTERM and SIGINT end the run soon and cleanly with the shell's exit codes, and the same command ends right."""
     with job.midway() as process:

@@ -30,7 +30,7 @@ def local(ground: Callable[[int], Path], here: Spark, whole: bool) -> Local:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", ["csv", pytest.param("parquet", marks=pytest.mark.whole)])
 @pytest.mark.parametrize(
     "place",
     [pytest.param("here", marks=pytest.mark.lowest), pytest.param("cluster", marks=pytest.mark.whole)],

@@ -76,6 +76,7 @@ def logged(events: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.whole
 def test_a_session_that_is_there_is_used(folder: Path, here: Spark, tmp_path: Path) -> None:
     """Without --master the job is done in the session of the process, which can be used afterwards."""
     settings = [text for key, value in logged(tmp_path / "events").items() for text in ("--conf", f"{key}={value}")]

@@ -200,6 +200,7 @@ def _rebalances(server: Server) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith("mlship_stream_rebalances_total"))
 
 
+@pytest.mark.whole
 def test_broker_that_is_away(tmp_path: Path, trial: Trial) -> None:
     """A broker that is killed and comes back after a while is waited for; /readyz tells that it is away."""
     broker = Broker(tmp_path / "kafka")

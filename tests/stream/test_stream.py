@@ -358,6 +358,7 @@ def _wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
     assert done()
 
 
+@pytest.mark.whole
 def test_a_process_that_hangs_is_replaced(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
     """One without a sign of life for max.poll.interval.ms is killed, and another one scores on."""
     with topics.config.open("a", encoding="utf-8") as stream:

@@ -12,7 +12,7 @@ from tests.serve.campaigns.soak import MOST_GROWTH, soak
 
 
 @pytest.mark.parametrize(
-    "total", [50_000, pytest.param(1_000_000, marks=[pytest.mark.whole, pytest.mark.timeout(3600)])]
+    "total", [20_000, pytest.param(1_000_000, marks=[pytest.mark.whole, pytest.mark.timeout(3600)])]
 )
 def test_memory_does_not_grow(city_path: Path, total: int) -> None:
     """Good requests, bad ones and broken ones in turn leave less than 50 MB behind, and nothing in the log."""
