@@ -12,7 +12,6 @@ GIVE = "Give --latency where a caller waits for each answer, --freshness where p
 def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed) -> str:
     """Return what is recommended and why, or what would have to be known or different."""
     batch, real_time, stream, both = verdict.ways
-    served = measured.served
     match verdict.code:
         case "needs_unknown":
             return f"{GIVE}, and --rate, to get a recommendation."
@@ -29,7 +28,7 @@ def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed)
             )
         case "looked_up_only":
             return (
-                f"Batch, looked up: no call ends within {span(_limit(needs))} ({span(served.p99)} p99 here), but "
+                f"Batch, looked up: no request is held to {span(_limit(needs))} ({_p99_of(real_time)}), but "
                 f"predictions may be {span(interval_of(needs))} old: score all rows ahead, and look answers up. Rows "
                 "that are not known ahead get none in time."
             )
@@ -45,14 +44,25 @@ def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed)
                 f"{span(stream.seconds)}."
             )
         case "fresher_than_a_stream":
-            return f"Real time: only a request is answered within {span(interval_of(needs))} ({span(served.p99)} p99)."
+            return f"Real time: only a request is answered within {span(interval_of(needs))} ({_p99_of(real_time)})."
         case _:
-            return _too_slow(measured, needs)
+            return _too_slow(real_time, measured, needs)
 
 
-def _too_slow(measured: Measured, needs: Needs) -> str:
+def _p99_of(way: Way) -> str:
+    """How long a request takes, and when."""
+    return f"{span(way.seconds)} p99 with workers {share(way.load or 0.0)} busy"
+
+
+def _too_slow(real_time: Way, measured: Measured, needs: Needs) -> str:
     """What would help: the time of a request is that of the call and that of all around it."""
     served, limit = measured.served, _limit(needs)
+    if served.p99 <= limit:
+        return (
+            f"Nothing fits: a request alone takes {span(served.p99)} (p99) here, but others wait before it, which makes "
+            f"it {_p99_of(real_time)}, and {span(limit)} are allowed. What would: more time, a faster model or machine, "
+            "or --freshness 1h or more, if answers may be that old: they are then scored ahead and looked up."
+        )
     around = max(0.0, served.p99 - measured.calls.p99)
     said = f"Nothing fits: a request takes {span(served.p99)} (p99) here, and {span(limit)} are allowed."
     looked_up = "--freshness 1h or more, if answers may be that old: they are then scored ahead and looked up"
@@ -71,7 +81,7 @@ def _too_slow(measured: Measured, needs: Needs) -> str:
 def considerations(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed) -> tuple[tuple[str, str], ...]:
     """Return what speaks for what, each topic with its figures."""
     return (
-        ("latency", _latency(measured)),
+        ("latency", _latency(verdict.of("real time"), measured)),
         ("freshness", _freshness(verdict, measured, needs, assumed)),
         ("off-peak hours", _off_peak(verdict, needs, assumed)),
         ("cost", _cost(verdict)),
@@ -82,12 +92,13 @@ def considerations(verdict: Verdict, measured: Measured, needs: Needs, assumed: 
     )
 
 
-def _latency(measured: Measured) -> str:
+def _latency(real_time: Way, measured: Measured) -> str:
     served, calls = measured.served, measured.calls
     busy = "" if served.busy_p99 is None else f", {span(served.busy_p99)} when the worker is half busy"
     return (
         f"The model takes {span(calls.p50)} for a row, a request {span(served.p50)} ({span(served.p99)} p99{busy}). "
-        f"An answer that is looked up takes what your table takes."
+        f"As planned, that is {_p99_of(real_time)} in the busiest time, by what was measured and the waits of a queue. "
+        "An answer that is looked up takes what your table takes."
     )
 
 

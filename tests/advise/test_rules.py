@@ -8,7 +8,7 @@ import pytest
 
 from mlship.advise.figures import DAY, Assumed, Measured, Needs
 from mlship.advise.reasons import considerations, reason
-from mlship.advise.rules import Way, judged
+from mlship.advise.rules import Way, judged, waited
 from tests.advise.known import FOREST, LINEAR, MIB, figures
 
 ASSUMED = Assumed()
@@ -75,13 +75,41 @@ def test_a_slow_model_takes_many_workers() -> None:
 
 
 def test_workers_are_left_idle_where_time_is_short() -> None:
-    """Where a half busy worker is too late and an idle one is not, more workers are planned."""
-    relaxed = judged(FOREST, Needs(TEN_THOUSAND, 0.5), ASSUMED).of("real time")
-    tight = judged(FOREST, Needs(TEN_THOUSAND, 0.08), ASSUMED).of("real time")
+    """Where half busy workers are too late and quieter ones are not, more workers are planned."""
+    slow = replace(FOREST, served=replace(FOREST.served, busy_p99=0.6))
+    relaxed = judged(slow, Needs(TEN_THOUSAND, 1.0), ASSUMED).of("real time")
+    tight = judged(slow, Needs(TEN_THOUSAND, 0.5), ASSUMED).of("real time")
 
     assert tight.fits
     assert tight.workers == pytest.approx(relaxed.workers * ASSUMED.busy / ASSUMED.quiet, rel=0.01)
-    assert tight.seconds < 0.08 < relaxed.seconds
+    assert tight.seconds < 0.5 < relaxed.seconds == 0.6
+    assert tight.load == pytest.approx(0.3, rel=0.01)
+
+
+@pytest.mark.parametrize("rate", [None, TEN, TEN_THOUSAND])
+@pytest.mark.parametrize("busy", [0.214, None])
+def test_what_only_an_idle_worker_holds_is_not_promised(rate: float | None, busy: float | None) -> None:
+    """A p99 of 49.8 ms alone and 214 ms half busy does not hold 50 ms, measured or not, at either plan."""
+    served = replace(FOREST.served, p50=0.030, p99=0.0498, rate=40.0, busy_p99=busy)
+    found, needs = replace(FOREST, served=served), Needs(rate, 0.050)
+    verdict = judged(found, needs, ASSUMED)
+
+    assert verdict.way is None
+    assert verdict.of("real time").seconds > 0.050
+    assert "Nothing fits" in (text := reason(verdict, found, needs, ASSUMED))
+    assert "49.8 ms" in text
+
+
+def test_a_worker_that_hardly_works_answers_as_if_alone() -> None:
+    """Where next to nothing waits before a request, its time is that of one alone; waits grow with the load."""
+    served = FOREST.served
+
+    assert waited(served, 0.009) == served.p99
+    assert waited(served, 0.5) == served.busy_p99
+    alone = replace(served, busy_p99=None)
+    times = [waited(alone, load) for load in (0.05, 0.3, 0.5, 0.9)]
+    assert times == sorted(times)
+    assert times[2] == pytest.approx(served.p99 + served.p50 * 7.824, rel=1e-3)  # 2 ln 50
 
 
 def test_a_run_of_batch_ends_within_its_window() -> None:
