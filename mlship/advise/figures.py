@@ -72,6 +72,20 @@ class Calls:
                 return above.rows
         return None
 
+    def rows_of(self, seconds: float) -> int:
+        """Return how many rows, one at least, the longest call has that is done within this time.
+
+        Between and beyond the sizes that were measured the time is taken to grow evenly.
+        """
+        below = above = self.curve[0]
+        for below, above in pairwise(self.curve):  # noqa: B007 - the last pair goes on beyond
+            if above.seconds > seconds:
+                break
+        if below is above:
+            return max(1, int(seconds * above.rate))
+        slope = max((above.seconds - below.seconds) / (above.rows - below.rows), 1e-12)
+        return max(1, below.rows + int((seconds - below.seconds) / slope))
+
 
 @dataclass(frozen=True)
 class Served:

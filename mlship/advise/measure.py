@@ -59,7 +59,7 @@ def _measured(model: Path, folder: Path, memory: Memory, say: Callable[[str], No
     start = ["mlship.advise.calls", str(model), str(folder), "first"]
     cold = median(run(start, folder).seconds for _ in range(_STARTS))
     say("Asking a server with one worker ...")
-    served, notes = serving.measured(model, records, folder)
+    served, notes = serving.measured(model, records, calls, folder)
     say("Scoring a file with one worker ...")
     scored = scoring.measured(model, records, max(point.rate for point in curve), folder)
     say("Measuring memory ...")

@@ -59,9 +59,9 @@ def _too_slow(real_time: Way, measured: Measured, needs: Needs) -> str:
     served, limit = measured.served, _limit(needs)
     if served.p99 <= limit:
         return (
-            f"Nothing fits: a request alone takes {span(served.p99)} (p99) here, but others wait before it, which makes "
-            f"it {_p99_of(real_time)}, and {span(limit)} are allowed. What would: more time, a faster model or machine, "
-            "or --freshness 1h or more, if answers may be that old: they are then scored ahead and looked up."
+            f"Nothing fits: a request alone takes {span(served.p99)} (p99) here, but others wait before it, so that "
+            f"it is {_p99_of(real_time)}, and {span(limit)} are allowed. What would: more time, a faster model or "
+            "machine, or --freshness 1h or more, if answers may be that old: they are then scored ahead and looked up."
         )
     around = max(0.0, served.p99 - measured.calls.p99)
     said = f"Nothing fits: a request takes {span(served.p99)} (p99) here, and {span(limit)} are allowed."

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mlship.advise import asking
-from mlship.advise.figures import BUSY, Served
+from mlship.advise.figures import BUSY, Calls, Served
 from mlship.advise.processes import cpu_of, served
 from mlship.errors import OutputFailed
+from mlship.serve.settings import Limits, ServeOptions
 
 _CLIENTS = 16
 _QUIET = 0.8  # of the time, in which a server that many ask works on a quiet machine
@@ -19,16 +20,31 @@ _ALONE_SECONDS, _RATE_SECONDS, _BUSY_SECONDS, _ROWS_SECONDS = 1.5, 2.5, 0.8, 1.5
 _BUSY_ROUNDS = (
     3  # of which the median counts: one moment in which the machine did something else is no property of ours
 )
-_ROWS = 100
+_LARGE_SECONDS = 1.0  # that a large request is to take
+_SEVERAL = 8  # rows of it at least, where rows together cost less than alone
 _MOST_BYTES = 4 << 20  # of a request
 
 
-def measured(model: Path, records: Sequence[Mapping[str, Any]], folder: Path) -> tuple[Served, list[str]]:
+def rows_a_request(calls: Calls, size: int) -> int:
+    """Return the rows of a large request: of about a second, within serve's `--max-rows`, and few enough in bytes.
+
+    Args:
+        calls: How long calls take.
+        size: The bytes of a row.
+    """
+    rows = calls.rows_of(_LARGE_SECONDS)
+    if calls.pays_from is not None:
+        rows = max(rows, min(_SEVERAL, calls.rows_of(ServeOptions.timeout / 4)))
+    return max(1, min(rows, Limits().rows, _MOST_BYTES // size))
+
+
+def measured(model: Path, records: Sequence[Mapping[str, Any]], calls: Calls, folder: Path) -> tuple[Served, list[str]]:
     """Start a server, ask it, and end it.
 
     Args:
         model: The ONNX file.
         records: Rows that it accepts.
+        calls: How long calls of it take, by which large requests are sized.
         folder: Where the server runs.
 
     Returns:
@@ -46,7 +62,7 @@ def measured(model: Path, records: Sequence[Mapping[str, Any]], folder: Path) ->
         alone = _whole(asking.ask(port, ones, _ALONE_SECONDS, 1))
         clients = _CLIENTS if call < _LONG else 2
         rate, notes = _rate(int(ready["pid"]), lambda: _whole(asking.ask(port, ones, _RATE_SECONDS, clients)))
-        rows = max(1, min(_ROWS, int(1 / call) if call > 0.01 else _ROWS, _MOST_BYTES // max(map(len, bodies))))
+        rows = rows_a_request(calls, max(map(len, bodies)))
         many = [asking.request(_body(records, first, rows)) for first in range(0, len(records), rows)]
         large, _ = _rate(int(ready["pid"]), lambda: _whole(asking.ask(port, many, _ROWS_SECONDS, 2)))
         busy, more = (None, ["p99 of a busy worker was not measured, as a request takes long."])
