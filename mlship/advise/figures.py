@@ -95,7 +95,7 @@ class Served:
         start: Seconds from its start to its readiness.
         p50: The median time of a request of one row, asked one after the other, in seconds.
         p99: What 99 of 100 such requests do not take longer than.
-        asked: How many there were.
+        asked: How many there were; 0 where none was answered in time, so that all figures are those of the model alone.
         rate: Requests of one row answered in a second of a processor when many clients ask.
         busy_p99: As p99, when requests come at half of that rate; None where that was cut.
         rows_rate: Rows answered in a second of a processor in larger requests.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlship.advise.figures import DAY, Assumed, Measured, Needs
 from mlship.advise.rules import Verdict, Way, interval_of, window_of
 from mlship.advise.texts import amount, memory, price, share, span, times
+from mlship.serve.settings import ServeOptions
 
 GIVE = "Give --latency where a caller waits for each answer, --freshness where predictions may be renewed now and then"
 
@@ -57,6 +58,12 @@ def _p99_of(way: Way) -> str:
 def _too_slow(real_time: Way, measured: Measured, needs: Needs) -> str:
     """What would help: the time of a request is that of the call and that of all around it."""
     served, limit = measured.served, _limit(needs)
+    if real_time.seconds >= ServeOptions.timeout:
+        return (
+            f"Nothing fits: a request takes {_p99_of(real_time)}, and serve gives it up after {ServeOptions.timeout:g} "
+            f"s. mlship serve --timeout {2 * real_time.seconds:,.0f} would raise that, if callers wait so long; "
+            "--freshness 1h or more would do, if answers may be that old: they are then scored ahead and looked up."
+        )
     if served.p99 <= limit:
         return (
             f"Nothing fits: a request alone takes {span(served.p99)} (p99) here, but others wait before it, so that "
@@ -95,6 +102,11 @@ def considerations(verdict: Verdict, measured: Measured, needs: Needs, assumed: 
 def _latency(real_time: Way, measured: Measured) -> str:
     served, calls = measured.served, measured.calls
     busy = "" if served.busy_p99 is None else f", {span(served.busy_p99)} when the worker is half busy"
+    if not served.asked:
+        return (
+            f"The model takes {span(calls.p50)} for a row, and serve gives one up after {ServeOptions.timeout:g} s "
+            "unless --timeout says more: none was measured."
+        )
     return (
         f"The model takes {span(calls.p50)} for a row, a request {span(served.p50)} ({span(served.p99)} p99{busy}). "
         f"As planned, that is {_p99_of(real_time)} in the busiest time, by what was measured and the waits of a queue. "
@@ -136,6 +148,8 @@ def _together(measured: Measured) -> str:
     if calls.pays_from is None:
         return "A row costs about the same in a call of its own and among others: micro-batching gains nothing."
     does = "serve does that by itself" if served.batching else "serve answers each request of this model alone"
+    if not served.asked:
+        does = "no server was measured"
     return (
         f"A row in the best call costs 1/{calls.gain:,.3g} of one alone; micro-batching pays from {calls.pays_from:,} "
         f"rows that wait together, and {does}."
@@ -153,19 +167,21 @@ def _complexity(verdict: Verdict, measured: Measured) -> str:
 
 
 def _monitoring(measured: Measured, needs: Needs) -> str:
+    start = f" A restart is without answers for {span(measured.served.start)} where there is one worker."
+    restart = start if measured.served.asked else ""
     rate = "" if needs.rate is None else f" at {amount(needs.rate / DAY)} rows a second"
     return (
         "Batch: exit code, rejects and drift in --report, and --max-drift as a gate before anybody uses the output. "
         f"Real time: /metrics all day{rate} (p99, errors, 503, drift), an alert and somebody awake; a wrong answer is "
-        f"out at once. A restart is without answers for {span(measured.served.start)} where there is one worker."
+        f"out at once.{restart}"
     )
 
 
 def _failure(measured: Measured) -> str:
+    server = f", a new server after {span(measured.served.start)}" if measured.served.asked else ""
     return (
         "A run of batch that fails is given again and goes on; late, but whole. A server that fails is missed in the "
-        f"second: keep one worker more than are needed. A new process answers after {span(measured.cold)}, a new "
-        f"server after {span(measured.served.start)}."
+        f"second: keep one worker more than are needed. A new process answers after {span(measured.cold)}{server}."
     )
 
 

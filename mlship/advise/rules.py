@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlship.advise.figures import BUSY, DAY, Assumed, Measured, Needs, Served
+from mlship.serve.settings import ServeOptions
 
 Name = Literal["batch", "real time", "stream", "both"]
 _MILLION = 1e6
@@ -180,9 +181,12 @@ def _real_time(measured: Measured, needs: Needs, assumed: Assumed, share: float 
     for planned in (assumed.busy, assumed.quiet):
         plan = Plan(measured, needs, assumed, planned, share)
         waits = waited(served, plan.load(served.rate))
-        if limit is None or waits <= limit:
+        why = None if limit is None or waits <= limit else "it takes longer"
+        if max(waits, served.p50) >= ServeOptions.timeout:
+            why = f"serve gives up after its --timeout of {ServeOptions.timeout:g} s, which a larger one would raise"
+        if why is None:
             return _standing("real time", served.rate, waits, None, plan)
-        way = way or _standing("real time", served.rate, waits, "it takes longer", plan)
+        way = way or _standing("real time", served.rate, waits, why, plan)
     assert way is not None
     return way
 

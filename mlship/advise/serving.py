@@ -20,6 +20,7 @@ _ALONE_SECONDS, _RATE_SECONDS, _BUSY_SECONDS, _ROWS_SECONDS = 1.5, 2.5, 0.8, 1.5
 _BUSY_ROUNDS = (
     3  # of which the median counts: one moment in which the machine did something else is no property of ours
 )
+_NEAR = 4  # parts of the server's timeout that a call may take, if several are to wait for one another
 _LARGE_SECONDS = 1.0  # that a large request is to take
 _SEVERAL = 8  # rows of it at least, where rows together cost less than alone
 _MOST_BYTES = 4 << 20  # of a request
@@ -34,7 +35,7 @@ def rows_a_request(calls: Calls, size: int) -> int:
     """
     rows = calls.rows_of(_LARGE_SECONDS)
     if calls.pays_from is not None:
-        rows = max(rows, min(_SEVERAL, calls.rows_of(ServeOptions.timeout / 4)))
+        rows = max(rows, min(_SEVERAL, calls.rows_of(ServeOptions.timeout / _NEAR)))
     return max(1, min(rows, Limits().rows, _MOST_BYTES // size))
 
 
@@ -48,23 +49,47 @@ def measured(model: Path, records: Sequence[Mapping[str, Any]], calls: Calls, fo
         folder: Where the server runs.
 
     Returns:
-        What it did, and what is to be known of these figures.
+        What it did, and what is to be known of these figures. Where a row takes longer than the server's `--timeout`,
+        they are those of the model alone, and nothing was asked.
 
     Raises:
         ModelRefused: It does not serve the model.
         OutputFailed: A request was not answered with 200, so that the figures would say nothing.
     """
+    if calls.p50 >= ServeOptions.timeout:
+        return unasked(calls)
+    try:
+        return _measured(model, records, calls, folder)
+    except OutputFailed:
+        if calls.p50 < ServeOptions.timeout / _NEAR:
+            raise
+        return unasked(calls)
+
+
+def unasked(calls: Calls) -> tuple[Served, list[str]]:
+    """Return what is said of a server that answers nothing in time: the figures of the model alone."""
+    best = max(calls.curve, key=lambda point: point.rate)
+    note = (
+        f"No request was measured: a row takes {calls.p50:,.3g} s, and serve gives requests up after its --timeout, "
+        f"{ServeOptions.timeout:g} s where nobody gives another. Figures of workers are those of the model alone."
+    )
+    return Served(0.0, calls.p50, calls.p99, 0, 1.0 / calls.p50, None, best.rate, best.rows, batching=False), [note]
+
+
+def _measured(
+    model: Path, records: Sequence[Mapping[str, Any]], calls: Calls, folder: Path
+) -> tuple[Served, list[str]]:
     bodies = [json.dumps([record], separators=(",", ":")).encode() for record in records]
     ones = [asking.request(body) for body in bodies]
     with served(model, folder) as ready:
         port = int(ready["url"].rpartition(":")[2])
         call = _whole(asking.ask(port, ones, 0.2, 1)).quantile(0.5)  # the first ones make buffers and do not count
         alone = _whole(asking.ask(port, ones, _ALONE_SECONDS, 1))
-        clients = _CLIENTS if call < _LONG else 2
+        clients = _CLIENTS if call < _LONG else 2 if call < ServeOptions.timeout / _NEAR else 1
         rate, notes = _rate(int(ready["pid"]), lambda: _whole(asking.ask(port, ones, _RATE_SECONDS, clients)))
         rows = rows_a_request(calls, max(map(len, bodies)))
         many = [asking.request(_body(records, first, rows)) for first in range(0, len(records), rows)]
-        large, _ = _rate(int(ready["pid"]), lambda: _whole(asking.ask(port, many, _ROWS_SECONDS, 2)))
+        large, _ = _rate(int(ready["pid"]), lambda: _whole(asking.ask(port, many, _ROWS_SECONDS, min(clients, 2))))
         busy, more = (None, ["p99 of a busy worker was not measured, as a request takes long."])
         if call < _LONG:
             busy, more = _busy(port, ones, rate)

@@ -101,17 +101,19 @@ def _measured(advice: Advice) -> tuple[tuple[str, str], ...]:
     found = advice.measured
     served, scored, calls = found.served, found.scored, found.calls
     busy = "" if served.busy_p99 is None else f"; {span(served.busy_p99)} when half busy"
+    start = span(served.start) if served.asked else "not measured"
+    batching = ("on" if served.batching else "off") if served.asked else "not measured"
     pays = "never" if calls.pays_from is None else f"from {calls.pays_from:,} rows"
     return (
         ("one row, in process", f"{span(calls.p50)}, p99 {span(calls.p99)}"),
-        ("one row, over HTTP", f"{span(served.p50)}, p99 {span(served.p99)}{busy}"),
+        ("one row, over HTTP", f"{span(served.p50)}, p99 {span(served.p99)}{busy}" if served.asked else "not measured"),
         (
             "one serve worker",
             f"{_rates(served.rate)}; {_rates(served.rows_rate)} in requests of {served.rows_a_request}",
         ),
         ("one batch core", f"{_rates(scored.core_rate)}; a run begins in {span(scored.start)}"),
-        ("micro-batching pays", f"{pays}; serve: {'on' if served.batching else 'off'}"),
-        ("cold start", f"{span(found.cold)} to the first answer; serve {span(served.start)}"),
+        ("micro-batching pays", f"{pays}; serve: {batching}"),
+        ("cold start", f"{span(found.cold)} to the first answer; serve {start}"),
         ("memory", f"{memory(found.memory_serve)} a serve worker, {memory(found.memory_batch)} batch with two"),
     )
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from mlship.advise.figures import Point
+from mlship.advise import serving
+from mlship.advise.advice import Advice
+from mlship.advise.figures import DAY, Assumed, Needs, Point
+from mlship.advise.rules import judged
 from mlship.advise.serving import rows_a_request
+from mlship.advise.summary import overview
 from tests.advise.known import FOREST, LINEAR, figures
 
 
@@ -31,3 +36,26 @@ def test_large_requests_are_cut_by_bytes() -> None:
     assert rows_a_request(LINEAR.calls, 1 << 20) == 4
     assert rows_a_request(LINEAR.calls, 1 << 30) == 1
     assert rows_a_request(replace(FOREST.calls, curve=(Point(1, 0.1),)), 100) == 10
+
+
+SLOW = figures(31.0)
+
+
+@pytest.mark.parametrize(
+    ("needs", "way"),
+    [(Needs(100.0, None, DAY), "batch"), (Needs(100.0, 60.0), None), (Needs(100.0, 60.0, DAY), "batch")],
+)
+def test_a_model_slower_than_the_timeout(needs: Needs, way: str | None, tmp_path: Path) -> None:
+    """No server is asked, which is told; batch is advised all the same, real time never, and what would raise it is."""
+    served, notes = serving.measured(tmp_path / "not-needed.onnx", [], SLOW.calls, tmp_path)
+    found = replace(SLOW, served=served, notes=tuple(notes))
+    advice = Advice({}, found, needs, Assumed(), judged(found, needs, Assumed()))
+
+    assert advice.verdict.way == way
+    assert "--timeout" in str(advice.verdict.of("real time").why)
+    assert way is not None or "mlship serve --timeout" in advice.reason
+    assert "No request was measured" in advice.measured.notes[0]
+    assert ("one row, over HTTP", "not measured") in overview(advice)
+    told = advice.to_json()["measured"]
+    assert told["serve"] is told["rows_a_day"]["serve_worker"] is None
+    assert told["rows_a_day"]["batch_core"] > 0
