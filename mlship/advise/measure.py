@@ -11,7 +11,7 @@ from statistics import median
 
 from mlship.advise import scoring, serving
 from mlship.advise.figures import Calls, Measured, Point
-from mlship.advise.processes import run
+from mlship.advise.processes import run, stopped_by_sigterm
 from mlship.errors import OutputFailed
 from mlship.quota import available_cpus
 from mlship.serve.host import require_server
@@ -39,11 +39,12 @@ def measured(model: Path, memory: Memory, say: Callable[[str], None]) -> tuple[d
         ModelRefused: It does not open, or cannot be measured.
         DependencyMissing: The server cannot run here.
         OutputFailed: No folder can be made for temporary files, or the server failed.
+        Stopped: SIGTERM came; nothing is left behind.
     """
     require_server()
     model = model.absolute()
     try:
-        with tempfile.TemporaryDirectory(prefix="mlship-") as scratch:
+        with stopped_by_sigterm(), tempfile.TemporaryDirectory(prefix="mlship-") as scratch:
             return _measured(model, Path(scratch), memory, say)
     except OSError as error:
         raise OutputFailed(f"The model could not be measured: {os.strerror(error.errno or 0)}.") from error
