@@ -38,6 +38,7 @@ class Way:
         cost: The price of these, or None where no price was given.
         seconds: How long a caller waits (p99), a run of batch takes, or a record until it is committed.
         why: Why it does not fit, or None.
+        looked_up: Whether it fits a caller who waits only as what was scored ahead is looked up.
         load: The share of its time that a worker which stands works in the busiest time, for which `seconds` holds.
     """
 
@@ -51,6 +52,7 @@ class Way:
     seconds: float
     why: str | None = None
     load: float | None = None
+    looked_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def judged(measured: Measured, needs: Needs, assumed: Assumed) -> Verdict:
     elif real_time.fits:
         split = both.fits and real_time.workers > 1 and both.cpu_hours < real_time.cpu_hours
         name, code = ("both", "mostly_known_ahead") if split else ("real time", "answered_in_time")
-    elif _may_be_old(needs, assumed):
+    elif batch.fits:
         name, code = "batch", "looked_up_only"
     else:
         name, code = None, "too_slow"
@@ -120,13 +122,13 @@ def _may_be_old(needs: Needs, assumed: Assumed) -> bool:
 
 def _batch(measured: Measured, needs: Needs, assumed: Assumed, share: float = 1.0) -> Way:
     scored, interval, window = measured.scored, interval_of(needs), window_of(needs, assumed)
-    rows = None if needs.rate is None else max(1.0, share * needs.rate * interval / DAY)
-    work = 0.0 if rows is None else rows / scored.core_rate
+    rows = None if needs.rate is None else share * needs.rate * interval / DAY
+    work = 0.0 if rows is None else max(1.0, rows) / scored.core_rate
     workers = max(1, math.ceil(work / max(window - scored.start, 1e-9))) if window > scored.start else 1
     seconds = scored.start + work / workers
     hours = _MILLION / scored.core_rate / _HOUR if rows is None else seconds * workers / _HOUR * _MILLION / rows
     why = None
-    if needs.latency is not None:
+    if needs.latency is not None and needs.freshness is None:
         why = "a caller who waits gets only what was scored before"
     elif not (needs.freshness is None or _may_be_old(needs, assumed)):
         why = f"a run every {interval:g} seconds is mostly starting"
@@ -143,6 +145,7 @@ def _batch(measured: Measured, needs: Needs, assumed: Assumed, share: float = 1.
         cost=_priced(hours, needs),
         seconds=seconds,
         why=why,
+        looked_up=why is None and needs.latency is not None,
     )
 
 

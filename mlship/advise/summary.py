@@ -126,14 +126,14 @@ def _told(way: Way) -> str:
     workers = "1 worker" if way.workers == 1 else f"{way.workers:,} workers"
     busy = "" if way.busy is None or way.name == "batch" else f" busy {share(way.busy)} of the day"
     run = f" for {span(way.seconds)}" if way.name == "batch" and way.busy is not None else ""
-    fits = "" if way.why is None else f" (no: {way.why})"
+    fits = " (looked up)" if way.looked_up else "" if way.why is None else f" (no: {way.why})"
     return f"{workers}{busy}{run}, {memory(way.memory)}; a million {price(way)}{fits}"
 
 
 def _row(way: Way) -> tuple[str, ...]:
     return (
         way.name,
-        "yes" if way.why is None else f"no: {way.why}",
+        f"yes{', looked up' if way.looked_up else ''}" if way.why is None else f"no: {way.why}",
         f"{way.workers:,}",
         memory(way.memory),
         "-" if way.busy is None else share(way.busy),

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from mlship.advise.advice import Advice
 from mlship.advise.figures import DAY, Assumed, Measured, Needs
 from mlship.advise.reasons import considerations, reason
 from mlship.advise.rules import Way, judged, waited
+from mlship.advise.summary import sections_of
 from tests.advise.known import FOREST, LINEAR, MIB, figures
 
 ASSUMED = Assumed()
@@ -48,7 +50,7 @@ def test_recommendation(found: Measured, needs: Needs, way: str | None, code: st
 
     assert (verdict.way, verdict.code) == (way, code)
     assert [one.name for one in verdict.ways] == ["batch", "real time", "stream", "both"]
-    if way is not None and code != "looked_up_only":
+    if way is not None:
         assert verdict.of(way).fits
     for one in verdict.ways:
         assert one.fits == (one.why is None)
@@ -120,6 +122,25 @@ def test_a_run_of_batch_ends_within_its_window() -> None:
     assert way.workers == 2_001  # 864 million rows of 50 ms in six hours less the start
     assert way.cpu_hours == pytest.approx(0.05 * 1e6 / 3600, rel=0.01)
     assert way.memory == 1_001 * 400 * MIB * 1.25
+
+
+def test_batch_is_looked_up_where_callers_wait() -> None:
+    """It fits them as far as predictions may be old, which the table tells; and not where they may not."""
+    verdict = judged(FOREST, needs := Needs(TEN, 0.010, DAY), ASSUMED)
+    sections = sections_of(Advice({}, FOREST, needs, ASSUMED, verdict))
+
+    assert verdict.of("batch").looked_up
+    assert sections[1].rows[0][:2] == ("batch", "yes, looked up")
+    assert not judged(FOREST, Needs(TEN, 0.010, 60.0), ASSUMED).of("batch").fits
+    assert not judged(FOREST, Needs(TEN, 0.010), ASSUMED).of("batch").fits
+    assert not judged(FOREST, Needs(TEN, None, DAY), ASSUMED).of("batch").looked_up
+
+
+def test_each_run_of_the_schedule_is_paid_for() -> None:
+    """One row a day, renewed every hour, is 24 runs a day and each of them starts."""
+    way = judged(LINEAR, Needs(1.0, None, 3600.0, 0.04), ASSUMED).of("batch")
+
+    assert way.cpu_hours == pytest.approx(24 * LINEAR.scored.start * 1e6 / 3600, rel=0.01)
 
 
 @pytest.mark.parametrize("found", [LINEAR, FOREST])
