@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlship.advise.figures import DAY, Assumed, Measured, Needs
 from mlship.advise.rules import Verdict, Way, interval_of, window_of
-from mlship.advise.texts import amount, memory, price, share, span, times
+from mlship.advise.texts import amount, memory, p99, price, share, span, times
 from mlship.serve.settings import ServeOptions
 
 GIVE = "Give --latency where a caller waits for each answer, --freshness where predictions may be renewed now and then"
@@ -13,13 +13,14 @@ GIVE = "Give --latency where a caller waits for each answer, --freshness where p
 def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed) -> str:
     """Return what is recommended and why, or what would have to be known or different."""
     batch, real_time, stream, both = verdict.ways
+    told = _p99_of(real_time, measured)
     match verdict.code:
         case "needs_unknown":
             return f"{GIVE}, and --rate, to get a recommendation."
         case "answered_in_time":
             return (
-                f"Real time: {_workers(real_time)} answer{_s(real_time)} a row in {span(real_time.seconds)} (p99), "
-                f"and {span(_limit(needs))} are allowed.{_unsized(needs)}"
+                f"Real time: {_workers(real_time)} answer{_s(real_time)} a row in {span(real_time.seconds)} "
+                f"({_asked(real_time, measured)}), and {span(_limit(needs))} are allowed.{_unsized(needs)}"
             )
         case "mostly_known_ahead":
             return (
@@ -29,7 +30,7 @@ def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed)
             )
         case "looked_up_only":
             return (
-                f"Batch, looked up: no request is held to {span(_limit(needs))} ({_p99_of(real_time)}), but "
+                f"Batch, looked up: no request is held to {span(_limit(needs))} ({told}), but "
                 f"predictions may be {span(interval_of(needs))} old: score all rows ahead, and look answers up. Rows "
                 "that are not known ahead get none in time."
             )
@@ -45,33 +46,43 @@ def reason(verdict: Verdict, measured: Measured, needs: Needs, assumed: Assumed)
                 f"{span(stream.seconds)}."
             )
         case "fresher_than_a_stream":
-            return f"Real time: only a request is answered within {span(interval_of(needs))} ({_p99_of(real_time)})."
+            return f"Real time: only a request is answered within {span(interval_of(needs))} ({told})."
         case _:
             return _too_slow(real_time, measured, needs)
 
 
-def _p99_of(way: Way) -> str:
+def _p99_of(way: Way, measured: Measured) -> str:
     """How long a request takes, and when."""
-    return f"{span(way.seconds)} p99 with workers {share(way.load or 0.0)} busy"
+    return f"{span(way.seconds)} {_asked(way, measured)} with workers {share(way.load or 0.0)} busy"
+
+
+def _asked(way: Way, measured: Measured) -> str:
+    """What the p99 of a request is, by how many were asked: half busy, or else alone."""
+    served = measured.served
+    if not served.asked:
+        return "not measured"
+    return p99(served.busy_asked if way.seconds == served.busy_p99 else served.asked)
 
 
 def _too_slow(real_time: Way, measured: Measured, needs: Needs) -> str:
     """What would help: the time of a request is that of the call and that of all around it."""
-    served, limit = measured.served, _limit(needs)
+    served, limit, told = measured.served, _limit(needs), _p99_of(real_time, measured)
     if real_time.seconds >= ServeOptions.timeout:
         return (
-            f"Nothing fits: a request takes {_p99_of(real_time)}, and serve gives it up after {ServeOptions.timeout:g} "
-            f"s. mlship serve --timeout {2 * real_time.seconds:,.0f} would raise that, if callers wait so long; "
+            f"Nothing fits: a request takes {told}, and serve gives it up after "
+            f"{ServeOptions.timeout:g} s. mlship serve --timeout {2 * real_time.seconds:,.0f} would raise that, if callers wait so long; "
             "--freshness 1h or more would do, if answers may be that old: they are then scored ahead and looked up."
         )
     if served.p99 <= limit:
         return (
-            f"Nothing fits: a request alone takes {span(served.p99)} (p99) here, but others wait before it, so that "
-            f"it is {_p99_of(real_time)}, and {span(limit)} are allowed. What would: more time, a faster model or "
+            f"Nothing fits: a request alone takes {span(served.p99)} ({p99(served.asked)}) here, but others wait before it, "
+            f"so that it is {told}, and {span(limit)} are allowed. What would: more time, a faster model or "
             "machine, or --freshness 1h or more, if answers may be that old: they are then scored ahead and looked up."
         )
     around = max(0.0, served.p99 - measured.calls.p99)
-    said = f"Nothing fits: a request takes {span(served.p99)} (p99) here, and {span(limit)} are allowed."
+    said = (
+        f"Nothing fits: a request takes {span(served.p99)} ({p99(served.asked)}) here, and {span(limit)} are allowed."
+    )
     looked_up = "--freshness 1h or more, if answers may be that old: they are then scored ahead and looked up"
     if around >= limit:
         return (
@@ -101,15 +112,20 @@ def considerations(verdict: Verdict, measured: Measured, needs: Needs, assumed: 
 
 def _latency(real_time: Way, measured: Measured) -> str:
     served, calls = measured.served, measured.calls
-    busy = "" if served.busy_p99 is None else f", {span(served.busy_p99)} when the worker is half busy"
+    busy = (
+        ""
+        if served.busy_p99 is None
+        else f", {span(served.busy_p99)} {p99(served.busy_asked)} when the worker is half busy"
+    )
     if not served.asked:
         return (
             f"The model takes {span(calls.p50)} for a row, and serve gives one up after {ServeOptions.timeout:g} s "
             "unless --timeout says more: none was measured."
         )
+    most = f"{span(served.p99)} {p99(served.asked)}{busy}"
     return (
-        f"The model takes {span(calls.p50)} for a row, a request {span(served.p50)} ({span(served.p99)} p99{busy}). "
-        f"As planned, that is {_p99_of(real_time)} in the busiest time, by what was measured and the waits of a queue. "
+        f"The model takes {span(calls.p50)} for a row, a request {span(served.p50)} ({most}). As planned, that is "
+        f"{_p99_of(real_time, measured)} in the busiest time, by what was measured and the waits of a queue. "
         "An answer that is looked up takes what your table takes."
     )
 

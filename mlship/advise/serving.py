@@ -17,9 +17,8 @@ _CLIENTS = 16
 _QUIET = 0.8  # of the time, in which a server that many ask works on a quiet machine
 _LONG = 0.3  # seconds of a request past which few are asked at once, and none at a rate
 _ALONE_SECONDS, _RATE_SECONDS, _BUSY_SECONDS, _ROWS_SECONDS = 1.5, 2.5, 0.8, 1.5
-_BUSY_ROUNDS = (
-    3  # of which the median counts: one moment in which the machine did something else is no property of ours
-)
+_BUSY_ROUNDS = 3
+"""Of which the middle one counts: one moment in which the machine did something else is no property of ours."""
 _NEAR = 4  # parts of the server's timeout that a call may take, if several are to wait for one another
 _LARGE_SECONDS = 1.0  # that a large request is to take
 _SEVERAL = 8  # rows of it at least, where rows together cost less than alone
@@ -90,9 +89,9 @@ def _measured(
         rows = rows_a_request(calls, max(map(len, bodies)))
         many = [asking.request(_body(records, first, rows)) for first in range(0, len(records), rows)]
         large, _ = _rate(int(ready["pid"]), lambda: _whole(asking.ask(port, many, _ROWS_SECONDS, min(clients, 2))))
-        busy, more = (None, ["p99 of a busy worker was not measured, as a request takes long."])
+        busy, count, more = (None, 0, ["p99 of a busy worker was not measured, as a request takes long."])
         if call < _LONG:
-            busy, more = _busy(port, ones, rate)
+            busy, count, more = _busy(port, ones, rate)
     (batching,) = ready["batching"].values()
     found = Served(
         start=ready["seconds"],
@@ -104,6 +103,7 @@ def _measured(
         rows_rate=large * rows,
         rows_a_request=rows,
         batching=bool(batching["on"]),
+        busy_asked=count,
     )
     return found, [*notes, *more]
 
@@ -122,11 +122,17 @@ def _rate(pid: int, ask: Callable[[], asking.Seen]) -> tuple[float, list[str]]:
     return len(seen.times) / taken, [note] if noisy else []
 
 
-def _busy(port: int, ones: Sequence[bytes], rate: float) -> tuple[float | None, list[str]]:
+def _busy(port: int, ones: Sequence[bytes], rate: float) -> tuple[float | None, int, list[str]]:
     rounds = [asking.ask_at(port, ones, _BUSY_SECONDS, BUSY * rate) for _ in range(_BUSY_ROUNDS)]
     if any(seen.others or not seen.times for seen in rounds):
-        return None, [f"p99 of a busy worker is not known: at {BUSY:.0%} of its rate it refused requests."]
-    return min(seen.quantile(0.99) for seen in rounds), []
+        return None, 0, [f"p99 of a busy worker is not known: at {BUSY:.0%} of its rate it refused requests."]
+    seen = middle(rounds)
+    return seen.quantile(0.99), len(seen.times), []
+
+
+def middle(rounds: Sequence[asking.Seen]) -> asking.Seen:
+    """Return the round, of an odd number, whose p99 is the median."""
+    return sorted(rounds, key=lambda seen: seen.quantile(0.99))[len(rounds) // 2]
 
 
 def _body(records: Sequence[Mapping[str, Any]], first: int, rows: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlship.advise.advice import Advice
 from mlship.advise.figures import DAY, Assumed
 from mlship.advise.rules import Way
-from mlship.advise.texts import amount, memory, plain, price, share, span
+from mlship.advise.texts import amount, memory, p99, plain, price, share, span
 from mlship.report.document import Document, Section
 from mlship.report.pictures.bars import Bar, Bars
 from mlship.report.pictures.lines import Line, Lines
@@ -100,13 +100,14 @@ def sections_of(advice: Advice) -> tuple[Section, ...]:
 def _measured(advice: Advice) -> tuple[tuple[str, str], ...]:
     found = advice.measured
     served, scored, calls = found.served, found.scored, found.calls
-    busy = "" if served.busy_p99 is None else f"; {span(served.busy_p99)} when half busy"
+    busy = "" if served.busy_p99 is None else f"; {span(served.busy_p99)} when half busy{_of(served.busy_asked)}"
+    asked = f"{span(served.p50)}, {p99(served.asked)} {span(served.p99)}{busy}"
     start = span(served.start) if served.asked else "not measured"
     batching = ("on" if served.batching else "off") if served.asked else "not measured"
     pays = "never" if calls.pays_from is None else f"from {calls.pays_from:,} rows"
     return (
-        ("one row, in process", f"{span(calls.p50)}, p99 {span(calls.p99)}"),
-        ("one row, over HTTP", f"{span(served.p50)}, p99 {span(served.p99)}{busy}" if served.asked else "not measured"),
+        ("one row, in process", f"{span(calls.p50)}, {p99(calls.asked)} {span(calls.p99)}"),
+        ("one row, over HTTP", asked if served.asked else "not measured"),
         (
             "one serve worker",
             f"{_rates(served.rate)}; {_rates(served.rows_rate)} in requests of {served.rows_a_request}",
@@ -116,6 +117,10 @@ def _measured(advice: Advice) -> tuple[tuple[str, str], ...]:
         ("cold start", f"{span(found.cold)} to the first answer; serve {start}"),
         ("memory", f"{memory(found.memory_serve)} a serve worker, {memory(found.memory_batch)} batch with two"),
     )
+
+
+def _of(asked: int) -> str:
+    return "" if p99(asked) == "p99" else f" ({p99(asked)})"
 
 
 def _rates(rate: float) -> str:

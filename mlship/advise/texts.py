@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlship.advise.rules import Way
 
+_FEW = 100
 _WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
@@ -31,6 +32,11 @@ def memory(size: int) -> str:
     """Return a number of bytes."""
     mebibytes = size / (1 << 20)
     return f"{mebibytes:,.0f} MiB" if mebibytes < 10_000 else f"{mebibytes / 1024:,.0f} GiB"
+
+
+def p99(asked: int) -> str:
+    """Return what the p99 of so many is: of few, only the largest is known."""
+    return "p99" if asked >= _FEW else f"largest of {asked}"
 
 
 def share(value: float) -> str:

@@ -9,9 +9,10 @@ import pytest
 
 from mlship.advise import serving
 from mlship.advise.advice import Advice
+from mlship.advise.asking import Seen
 from mlship.advise.figures import DAY, Assumed, Needs, Point
 from mlship.advise.rules import judged
-from mlship.advise.serving import rows_a_request
+from mlship.advise.serving import middle, rows_a_request
 from mlship.advise.summary import overview
 from tests.advise.known import FOREST, LINEAR, figures
 
@@ -59,3 +60,23 @@ def test_a_model_slower_than_the_timeout(needs: Needs, way: str | None, tmp_path
     told = advice.to_json()["measured"]
     assert told["serve"] is told["rows_a_day"]["serve_worker"] is None
     assert told["rows_a_day"]["batch_core"] > 0
+
+
+def test_the_middle_round_counts() -> None:
+    """Neither the best nor the worst of three is what a busy worker does."""
+    rounds = [Seen([0.1, seconds]) for seconds in (0.9, 0.2, 0.4)]
+
+    assert middle(rounds).quantile(0.99) == 0.4
+
+
+@pytest.mark.parametrize(("asked", "word"), [(12, "largest of 12"), (100, "p99")])
+def test_few_requests_have_no_p99(asked: int, word: str) -> None:
+    """What is the largest of a few is told as that, in the table, the reason and what is considered."""
+    served = replace(FOREST.served, asked=asked, busy_asked=asked)
+    found, needs = replace(FOREST, served=served), Needs(100.0, 0.5)
+    advice = Advice({}, found, needs, Assumed(), judged(found, needs, Assumed()))
+
+    assert f"({word})" in advice.reason
+    assert word in dict(overview(advice))["one row, over HTTP"]
+    assert dict(advice.considerations)["latency"].count(word) == 3
+    assert advice.to_json()["measured"]["serve"]["busy_asked"] == asked

@@ -53,6 +53,7 @@ def test_nothing_is_left(signum: signal.Signals, tmp_path: Path) -> None:
     ) as process:
         try:
             assert within(60, lambda: any(scratch.glob("*/serve.log")) and len(of(scratch)) > 1)
+            time.sleep(4)  # it is ready then, and asked for some ten seconds: before, it ends of what nobody reads
             process.send_signal(signum)
             assert process.wait(60) == (143 if signum == signal.SIGTERM else -signum)
         finally:
