@@ -11,6 +11,7 @@ from mlship.advise.figures import DAY, Assumed, Measured, Needs
 from mlship.advise.reasons import considerations, reason
 from mlship.advise.rules import Way, judged, waited
 from mlship.advise.summary import sections_of
+from mlship.advise.texts import span
 from tests.advise.known import FOREST, LINEAR, MIB, figures
 
 ASSUMED = Assumed()
@@ -208,6 +209,59 @@ def test_considerations_cover_the_topics() -> None:
         assert all(text.endswith(".") for text in told.values())
     assert "gains nothing" in told["rows together"]
     assert "1,5" in told["complexity"]  # machines of two processors
+
+
+def told(found: Measured, needs: Needs) -> dict[str, str]:
+    """The considerations, and the reason."""
+    verdict = judged(found, needs, ASSUMED)
+    return {
+        "reason": reason(verdict, found, needs, ASSUMED),
+        **dict(considerations(verdict, found, needs, ASSUMED)),
+    }
+
+
+def test_sentences_do_not_contradict_one_another() -> None:
+    """No interval is both too short and long enough, no run longer than its interval, no thousands one command."""
+    near, short = told(LINEAR, Needs(TEN, None, 899.0)), told(FOREST, Needs(TEN_THOUSAND, None, 10.0))
+    many = told(FOREST, Needs(TEN_THOUSAND, None, DAY))
+
+    assert "every 899 s" in near["reason"]
+    assert "15 min on" in near["reason"]
+    assert "899 s here" in near["freshness"]
+    assert "Batch does not fit" in short["off-peak hours"]
+    assert "when you choose" not in short["off-peak hours"]
+    assert "one command" not in many["complexity"]
+    assert "1,001 machines" in many["complexity"]
+    assert "one command" in near["complexity"]
+
+
+def test_an_idle_worker_says_what_it_costs() -> None:
+    """Ten rows a day keep one worker standing all day, which is paid for."""
+    cost = told(LINEAR, Needs(10.0, 0.5, None, 0.04))["cost"]
+
+    assert "24 CPU hours a day, 0.96 at your price" in cost
+    assert "of which" in cost
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (3600.0, "1 h"),
+        (7200.0, "2 h"),
+        (5400.0, "1.5 h"),
+        (3599.0, "1 h"),
+        (59.0, "59 s"),
+        (60.0, "1 min"),
+        (59.99, "1 min"),
+        (0.9996, "1 s"),
+        (0.0421, "42.1 ms"),
+        (86_400.0, "1 d"),
+        (1e9, "11,600 d"),
+    ],
+)
+def test_times_are_told_in_units_that_fit(seconds: float, text: str) -> None:
+    """An hour is an hour, and rounding never makes sixty of the next smaller unit."""
+    assert span(seconds) == text
 
 
 def test_where_micro_batching_pays() -> None:
