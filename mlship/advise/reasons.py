@@ -79,8 +79,8 @@ def _too_slow(real_time: Way, measured: Measured, needs: Needs) -> str:
     if served.p99 <= limit:
         return (
             f"Nothing fits: a request alone takes {span(served.p99)} ({p99(served.asked)}) here, but others wait "
-            f"before it, so that it is {told}, and {exact(limit)} are allowed. What would: more time, a faster model, "
-            "machine, or --freshness 1h or more, if answers may be that old: they are then scored ahead and looked up."
+            f"before it, so that it is {told}, and {exact(limit)} are allowed. What would: more time, a faster model "
+            "or machine, or --freshness 1h or more, if answers may be so old: they are then scored ahead and looked up."
         )
     around = max(0.0, served.p99 - measured.calls.p99)
     said = (
