@@ -40,6 +40,7 @@ def assumptions(assumed: Assumed) -> tuple[tuple[str, str], ...]:
     return (
         ("busiest time", f"{assumed.peak:g} times the mean rate"),
         ("workers are planned", f"to be {share(assumed.busy)} busy then, {share(assumed.quiet)} where time is short"),
+        ("requests wait", "as in a queue M/M/1 at loads other than half, where they were measured"),
         ("a run of batch may take", f"{share(assumed.window)} of its interval, {span(assumed.longest_window)} at most"),
         ("batch is for intervals", f"of {span(assumed.shortest_interval)} and more"),
         (
@@ -110,7 +111,7 @@ def _measured(advice: Advice) -> tuple[tuple[str, str], ...]:
         ("one row, over HTTP", asked if served.asked else "not measured"),
         (
             "one serve worker",
-            f"{_rates(served.rate)}; {_rates(served.rows_rate)} in requests of {served.rows_a_request}",
+            f"{_rates(served.rate)}; {_rates(served.rows_rate)} in requests of {served.rows_a_request:,}",
         ),
         ("one batch core", f"{_rates(scored.core_rate)}; a run begins in {span(scored.start)}"),
         ("micro-batching pays", f"{pays}; serve: {batching}"),
