@@ -53,7 +53,7 @@ class Advice:
         }
 
     def _measured(self) -> dict[str, Any]:
-        found = self.measured
+        found, asked = self.measured, self.measured.served.asked > 0
         return {
             "cpus": found.cpus,
             "cold_start": found.cold,
@@ -63,12 +63,12 @@ class Advice:
                 for point in found.calls.curve
             ],
             "together": {"gain": found.calls.gain, "pays_from": found.calls.pays_from},
-            "serve": asdict(found.served),
+            "serve": asdict(found.served) if asked else None,
             "batch": asdict(found.scored),
             "memory": {"serve_worker": found.memory_serve, "batch_two_workers": found.memory_batch},
             "rows_a_day": {
-                "serve_worker": found.served.rate * DAY,
-                "serve_worker_larger_requests": found.served.rows_rate * DAY,
+                "serve_worker": found.served.rate * DAY if asked else None,
+                "serve_worker_larger_requests": found.served.rows_rate * DAY if asked else None,
                 "batch_core": found.scored.core_rate * DAY,
             },
             "notes": list(found.notes),

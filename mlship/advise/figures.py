@@ -40,7 +40,7 @@ class Calls:
 
     Attributes:
         p50: The median time of a call with one row, in seconds.
-        p99: What 99 of 100 such calls do not take longer than.
+        p99: What 99 of 100 such calls do not take longer than; of fewer than 100 the longest.
         asked: How many were made.
         curve: Calls with more and more rows, the first with one. Up to 300 rows as serve makes them, larger ones as
             batch does.
@@ -72,6 +72,20 @@ class Calls:
                 return above.rows
         return None
 
+    def rows_of(self, seconds: float) -> int:
+        """Return how many rows, one at least, the longest call has that is done within this time.
+
+        Between and beyond the sizes that were measured the time is taken to grow evenly.
+        """
+        below = above = self.curve[0]
+        for below, above in pairwise(self.curve):  # noqa: B007 - the last pair goes on beyond
+            if above.seconds > seconds:
+                break
+        if below is above:
+            return max(1, int(seconds * above.rate))
+        slope = max((above.seconds - below.seconds) / (above.rows - below.rows), 1e-12)
+        return max(1, below.rows + int((seconds - below.seconds) / slope))
+
 
 @dataclass(frozen=True)
 class Served:
@@ -80,13 +94,15 @@ class Served:
     Attributes:
         start: Seconds from its start to its readiness.
         p50: The median time of a request of one row, asked one after the other, in seconds.
-        p99: What 99 of 100 such requests do not take longer than.
-        asked: How many there were.
+        p99: What 99 of 100 such requests do not take longer than; of fewer than 100 the longest.
+        asked: How many there were; 0 where none was answered in time, so that all figures are those of the model alone.
         rate: Requests of one row answered in a second of a processor when many clients ask.
-        busy_p99: As p99, when requests come at half of that rate; None where that was cut.
+        busy_p99: As p99, when requests come at half of that rate, in the middle one of three rounds; None where that
+            was cut.
         rows_rate: Rows answered in a second of a processor in larger requests.
         rows_a_request: How large these were.
         batching: Whether the server scores requests together that wait together.
+        busy_asked: How many requests `busy_p99` is of.
     """
 
     start: float
@@ -98,6 +114,7 @@ class Served:
     rows_rate: float
     rows_a_request: int
     batching: bool
+    busy_asked: int = 0
 
 
 @dataclass(frozen=True)

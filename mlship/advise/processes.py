@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import mlship
-from mlship.errors import ModelRefused, OutputFailed, error_from
+from mlship.errors import ModelRefused, OutputFailed, Stopped, error_from
 
 _SECONDS = 300.0
+_PR_SET_PDEATHSIG = 1
 _KEPT = "MLSHIP_GOLDEN"
 """The one variable of ours that decides whether a model opens at all."""
 
@@ -53,6 +58,7 @@ def run(arguments: Sequence[str], folder: Path) -> Done:
             text=True,
             timeout=_SECONDS,
             check=False,
+            preexec_fn=_end_with_parent(),
         )
     except subprocess.TimeoutExpired:
         raise ModelRefused(
@@ -102,6 +108,7 @@ def served(model: Path, folder: Path) -> Iterator[dict[str, Any]]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            preexec_fn=_end_with_parent(),  # noqa: PLW1509  no thread of ours holds a lock that it takes
         )
         whoever_asks()
         try:
@@ -121,6 +128,50 @@ def served(model: Path, folder: Path) -> Iterator[dict[str, Any]]:
             finally:
                 if process.stdout is not None:
                     process.stdout.close()
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """Have the system end a new process when this one is gone, even killed; None where it cannot (see prctl(2)).
+
+    It is SIGTERM, at which a server ends its workers too.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def end_with_parent() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # gone meanwhile
+            os._exit(1)
+
+    return end_with_parent
+
+
+@contextlib.contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Raise `Stopped` at SIGTERM in a `with` block, so that what it started ends and what it wrote is removed.
+
+    Elsewhere than in the main thread, where Python lets nobody take signals, the block runs without.
+
+    Raises:
+        Stopped: The signal came.
+    """
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)  # a second one must not stop the tidying
+        raise SystemExit(128 + signum)  # an event loop would keep any Exception to itself
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except SystemExit:
+        told = "Stopped by SIGTERM; the model was not measured to the end."
+        raise Stopped(signal.SIGTERM, told) from None
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 @contextlib.contextmanager

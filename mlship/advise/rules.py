@@ -16,7 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from mlship.advise.figures import DAY, Assumed, Measured, Needs
+from mlship.advise.figures import BUSY, DAY, Assumed, Measured, Needs, Served
+from mlship.serve.settings import ServeOptions
 
 Name = Literal["batch", "real time", "stream", "both"]
 _MILLION = 1e6
@@ -37,6 +38,8 @@ class Way:
         cost: The price of these, or None where no price was given.
         seconds: How long a caller waits (p99), a run of batch takes, or a record until it is committed.
         why: Why it does not fit, or None.
+        looked_up: Whether it fits a caller who waits only as what was scored ahead is looked up.
+        load: The share of its time that a worker which stands works in the busiest time, for which `seconds` holds.
     """
 
     name: Name
@@ -48,6 +51,8 @@ class Way:
     cost: float | None
     seconds: float
     why: str | None = None
+    load: float | None = None
+    looked_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def judged(measured: Measured, needs: Needs, assumed: Assumed) -> Verdict:
     elif real_time.fits:
         split = both.fits and real_time.workers > 1 and both.cpu_hours < real_time.cpu_hours
         name, code = ("both", "mostly_known_ahead") if split else ("real time", "answered_in_time")
-    elif _may_be_old(needs, assumed):
+    elif batch.fits:
         name, code = "batch", "looked_up_only"
     else:
         name, code = None, "too_slow"
@@ -117,13 +122,13 @@ def _may_be_old(needs: Needs, assumed: Assumed) -> bool:
 
 def _batch(measured: Measured, needs: Needs, assumed: Assumed, share: float = 1.0) -> Way:
     scored, interval, window = measured.scored, interval_of(needs), window_of(needs, assumed)
-    rows = None if needs.rate is None else max(1.0, share * needs.rate * interval / DAY)
-    work = 0.0 if rows is None else rows / scored.core_rate
+    rows = None if needs.rate is None else share * needs.rate * interval / DAY
+    work = 0.0 if rows is None else max(1.0, rows) / scored.core_rate
     workers = max(1, math.ceil(work / max(window - scored.start, 1e-9))) if window > scored.start else 1
     seconds = scored.start + work / workers
     hours = _MILLION / scored.core_rate / _HOUR if rows is None else seconds * workers / _HOUR * _MILLION / rows
     why = None
-    if needs.latency is not None:
+    if needs.latency is not None and needs.freshness is None:
         why = "a caller who waits gets only what was scored before"
     elif not (needs.freshness is None or _may_be_old(needs, assumed)):
         why = f"a run every {interval:g} seconds is mostly starting"
@@ -140,30 +145,65 @@ def _batch(measured: Measured, needs: Needs, assumed: Assumed, share: float = 1.
         cost=_priced(hours, needs),
         seconds=seconds,
         why=why,
+        looked_up=why is None and needs.latency is not None,
     )
 
 
+def waited(served: Served, load: float) -> float:
+    """Return the p99 of a request in seconds, when a worker works this share of its time.
+
+    What was measured at half load holds there, and bounds what is less busy. At other loads the wait for those before
+    is added to the p99 of a request alone: of M/M/1, P(W > t) = load exp(-(1 - load) t / s), so that its p99 is
+    s ln(100 load) / (1 - load), and none up to a load of 1 % (Kleinrock, Queueing Systems I, 1975, section 5.7). Real
+    times of service vary less than exponential ones, which makes for shorter waits; where those measured at half load
+    were longer than that, the others are taken to be longer by as much.
+
+    Args:
+        served: The figures.
+        load: From 0 to less than 1.
+    """
+    wait = _wait(served, load)
+    if served.busy_p99 is None:
+        return served.p99 + wait
+    measured = max(served.busy_p99, served.p99)
+    stretched = max(1.0, (measured - served.p99) / _wait(served, BUSY))
+    estimate = served.p99 + stretched * wait
+    return min(measured, estimate) if load <= BUSY else max(measured, estimate)
+
+
+def _wait(served: Served, load: float) -> float:
+    service = max(served.p50, 1.0 / served.rate)
+    return service * math.log(max(1.0, 100.0 * load)) / (1.0 - load)
+
+
 def _real_time(measured: Measured, needs: Needs, assumed: Assumed, share: float = 1.0) -> Way:
+    """Workers as busy as planned, or quieter ones where only these answer in time."""
     served = measured.served
-    planned, waits = assumed.busy, served.busy_p99 if served.busy_p99 is not None else served.p99
     limit = needs.latency if needs.latency is not None else needs.freshness
-    if limit is not None and waits > limit:
-        planned, waits = assumed.quiet, served.p99
-    why = None
-    if limit is not None and waits > limit:
-        why = "it takes longer"
-    return _standing("real time", served.rate, waits, why, Plan(measured, needs, assumed, planned, share))
+    way = None
+    for planned in (assumed.busy, assumed.quiet):
+        plan = Plan(measured, needs, assumed, planned, share)
+        waits = waited(served, plan.load(served.rate))
+        why = None if limit is None or waits <= limit else "it takes longer"
+        if max(waits, served.p50) >= ServeOptions.timeout:
+            why = f"serve gives up after its --timeout of {ServeOptions.timeout:g} s, which a larger one would raise"
+        if why is None:
+            return _standing("real time", served.rate, waits, None, plan)
+        way = way or _standing("real time", served.rate, waits, why, plan)
+    assert way is not None
+    return way
 
 
 def _stream(measured: Measured, needs: Needs, assumed: Assumed) -> Way:
     """A worker is taken to score as many records as a server's worker does rows of larger requests."""
-    waits = assumed.commit + measured.served.p99
+    plan, rate = Plan(measured, needs, assumed, assumed.busy), measured.served.rows_rate
+    waits = assumed.commit + waited(measured.served, plan.load(rate))
     why = None
     if needs.latency is not None:
         why = "a caller who waits gets no answer from a topic"
     elif needs.freshness is not None and waits > needs.freshness:
         why = "a micro-batch is committed later"
-    return _standing("stream", measured.served.rows_rate, waits, why, Plan(measured, needs, assumed, assumed.busy))
+    return _standing("stream", rate, waits, why, plan)
 
 
 @dataclass(frozen=True)
@@ -184,19 +224,30 @@ class Plan:
     busy: float
     share: float = 1.0
 
+    def workers(self, rate: float) -> int:
+        """Return how many are needed in the busiest time, if one does so many rows a second."""
+        return max(1, math.ceil(self._most() / (rate * self.busy)))
+
+    def load(self, rate: float) -> float:
+        """Return the share of its time that each of these works then: what was planned, or less."""
+        return self.busy if self.needs.rate is None else self._most() / (self.workers(rate) * rate)
+
+    def _most(self) -> float:
+        """Rows a second in the busiest time."""
+        return self.share * (self.needs.rate or 0.0) / DAY * self.assumed.peak
+
 
 def _standing(name: Name, rate: float, seconds: float, why: str | None, plan: Plan) -> Way:
     """Workers that stand all day, enough for the busiest time."""
-    worker = rate * plan.busy
+    workers = plan.workers(rate)
     if plan.needs.rate is None:
-        workers, busy, hours = 1, None, _MILLION / worker / _HOUR
+        busy, hours = None, _MILLION / (rate * plan.busy) / _HOUR
     else:
-        mean = plan.share * plan.needs.rate / DAY
-        workers = max(1, math.ceil(mean * plan.assumed.peak / worker))
-        busy = mean / (workers * rate)
+        busy = plan.share * plan.needs.rate / DAY / (workers * rate)
         hours = workers * 24.0 * _MILLION / (plan.share * plan.needs.rate)
     memory = _spared(workers * plan.measured.memory_serve, plan.assumed)
-    return Way(name, why is None, workers, memory, busy, hours, _priced(hours, plan.needs), seconds, why)
+    cost, load = _priced(hours, plan.needs), plan.load(rate)
+    return Way(name, why is None, workers, memory, busy, hours, cost, seconds, why, load)
 
 
 def _both(measured: Measured, needs: Needs, assumed: Assumed) -> Way:
@@ -221,6 +272,7 @@ def _both(measured: Measured, needs: Needs, assumed: Assumed) -> Way:
         cost=_priced(hours, needs),
         seconds=live.seconds,
         why=why,
+        load=live.load,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlship.advise.advice import Advice
 from mlship.advise.figures import DAY, Assumed
 from mlship.advise.rules import Way
-from mlship.advise.texts import amount, memory, plain, price, share, span
+from mlship.advise.texts import amount, memory, p99, plain, price, share, span
 from mlship.report.document import Document, Section
 from mlship.report.pictures.bars import Bar, Bars
 from mlship.report.pictures.lines import Line, Lines
@@ -40,6 +40,7 @@ def assumptions(assumed: Assumed) -> tuple[tuple[str, str], ...]:
     return (
         ("busiest time", f"{assumed.peak:g} times the mean rate"),
         ("workers are planned", f"to be {share(assumed.busy)} busy then, {share(assumed.quiet)} where time is short"),
+        ("requests wait", "as in a queue M/M/1 at loads other than half, where they were measured"),
         ("a run of batch may take", f"{share(assumed.window)} of its interval, {span(assumed.longest_window)} at most"),
         ("batch is for intervals", f"of {span(assumed.shortest_interval)} and more"),
         (
@@ -100,20 +101,27 @@ def sections_of(advice: Advice) -> tuple[Section, ...]:
 def _measured(advice: Advice) -> tuple[tuple[str, str], ...]:
     found = advice.measured
     served, scored, calls = found.served, found.scored, found.calls
-    busy = "" if served.busy_p99 is None else f"; {span(served.busy_p99)} when half busy"
+    busy = "" if served.busy_p99 is None else f"; {span(served.busy_p99)} when half busy{_of(served.busy_asked)}"
+    asked = f"{span(served.p50)}, {p99(served.asked)} {span(served.p99)}{busy}"
+    start = span(served.start) if served.asked else "not measured"
+    batching = ("on" if served.batching else "off") if served.asked else "not measured"
     pays = "never" if calls.pays_from is None else f"from {calls.pays_from:,} rows"
     return (
-        ("one row, in process", f"{span(calls.p50)}, p99 {span(calls.p99)}"),
-        ("one row, over HTTP", f"{span(served.p50)}, p99 {span(served.p99)}{busy}"),
+        ("one row, in process", f"{span(calls.p50)}, {p99(calls.asked)} {span(calls.p99)}"),
+        ("one row, over HTTP", asked if served.asked else "not measured"),
         (
             "one serve worker",
-            f"{_rates(served.rate)}; {_rates(served.rows_rate)} in requests of {served.rows_a_request}",
+            f"{_rates(served.rate)}; {_rates(served.rows_rate)} in requests of {served.rows_a_request:,}",
         ),
         ("one batch core", f"{_rates(scored.core_rate)}; a run begins in {span(scored.start)}"),
-        ("micro-batching pays", f"{pays}; serve: {'on' if served.batching else 'off'}"),
-        ("cold start", f"{span(found.cold)} to the first answer; serve {span(served.start)}"),
+        ("micro-batching pays", f"{pays}; serve: {batching}"),
+        ("cold start", f"{span(found.cold)} to the first answer; serve {start}"),
         ("memory", f"{memory(found.memory_serve)} a serve worker, {memory(found.memory_batch)} batch with two"),
     )
+
+
+def _of(asked: int) -> str:
+    return "" if p99(asked) == "p99" else f" ({p99(asked)})"
 
 
 def _rates(rate: float) -> str:
@@ -124,14 +132,14 @@ def _told(way: Way) -> str:
     workers = "1 worker" if way.workers == 1 else f"{way.workers:,} workers"
     busy = "" if way.busy is None or way.name == "batch" else f" busy {share(way.busy)} of the day"
     run = f" for {span(way.seconds)}" if way.name == "batch" and way.busy is not None else ""
-    fits = "" if way.why is None else f" (no: {way.why})"
+    fits = " (looked up)" if way.looked_up else "" if way.why is None else f" (no: {way.why})"
     return f"{workers}{busy}{run}, {memory(way.memory)}; a million {price(way)}{fits}"
 
 
 def _row(way: Way) -> tuple[str, ...]:
     return (
         way.name,
-        "yes" if way.why is None else f"no: {way.why}",
+        f"yes{', looked up' if way.looked_up else ''}" if way.why is None else f"no: {way.why}",
         f"{way.workers:,}",
         memory(way.memory),
         "-" if way.busy is None else share(way.busy),

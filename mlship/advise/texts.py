@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from mlship.advise.rules import Way
 
+_FEW = 100
+_ROUNDED = 0.9995  # of a unit, which three digits tell as a whole one
 _WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
 def span(seconds: float) -> str:
     """Return a time: `0.042 ms`, `1.2 s`, `15 min`, `6 h`, `1 d`."""
-    if seconds < 1:
+    if seconds < _ROUNDED:
         return f"{seconds * 1e3:.3g} ms"
     for size, unit in _SPANS:
-        if seconds >= size * (1 if unit == "d" else 1.5):
-            return f"{seconds / size:.3g} {unit}"
+        if seconds >= size * _ROUNDED:
+            return f"{amount(seconds / size)} {unit}"
     return f"{seconds:.3g} s"
+
+
+def exact(seconds: float) -> str:
+    """Return a time that a user gave, in the largest unit that it is whole in: `899 s`, `15 min`, `36 h`."""
+    for size, unit in _SPANS:
+        if seconds % size == 0:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.6g} s" if seconds >= 1 else f"{seconds * 1e3:.6g} ms"
 
 
 def amount(value: float) -> str:
@@ -31,6 +41,11 @@ def memory(size: int) -> str:
     """Return a number of bytes."""
     mebibytes = size / (1 << 20)
     return f"{mebibytes:,.0f} MiB" if mebibytes < 10_000 else f"{mebibytes / 1024:,.0f} GiB"
+
+
+def p99(asked: int) -> str:
+    """Return what the p99 of so many is: of few, only the largest is known."""
+    return "p99" if asked >= _FEW else f"largest of {asked}"
 
 
 def share(value: float) -> str:

@@ -38,6 +38,7 @@ _REQUEST_SECONDS, _FILE_SECONDS = 10.0, 60.0
 what is resident is bodies and chunks, and those are cut by bytes.
 """
 _TRIED = 64  # rows by which it is known how slow a model is
+_SLOW = 1.0  # seconds of a row past which one has to do
 
 
 def measured(model: Path, share: float = 1.0) -> Memory:
@@ -103,7 +104,7 @@ def batch(model: Path, share: float = 1.0) -> list[int]:
         return [_peak("RUSAGE_SELF")]
     with tempfile.TemporaryDirectory(prefix="mlship-") as folder:
         file = Path(folder) / "rows.csv"
-        most_rows = int(share * WORKERS * _FILE_SECONDS / _seconds_of_row(session, record))
+        most_rows = max(1, int(share * WORKERS * _FILE_SECONDS / _seconds_of_row(session, record)))
         file.write_text(_csv(record, most_rows), encoding="utf-8")
         command = [sys.executable, "-m", "mlship", "batch", str(file), "--model", str(model), "--workers", str(WORKERS)]
         _run(command, model, _SECONDS_OF_BATCH)
@@ -112,10 +113,15 @@ def batch(model: Path, share: float = 1.0) -> list[int]:
 
 def _seconds_of_row(session: Session, record: Mapping[str, Any]) -> float:
     """How long a row takes."""
-    columns = read_records(session.signature, [record] * _TRIED).columns
-    start = time.perf_counter()
-    session.predict(columns)
-    return max((time.perf_counter() - start) / _TRIED, 1e-9)
+    seconds = 0.0
+    for rows in (1, _TRIED):
+        columns = read_records(session.signature, [record] * rows).columns
+        start = time.perf_counter()
+        session.predict(columns)
+        seconds = max((time.perf_counter() - start) / rows, 1e-9)
+        if seconds > _SLOW:  # so many more of them would take minutes
+            break
+    return seconds
 
 
 def _csv(record: Mapping[str, Any], most_rows: int) -> str:
@@ -145,9 +151,11 @@ def _serve(session: Session, record: Mapping[str, Any], share: float) -> None:
     models = {"model": Served("model", session, Limits(), Pace())}
     health = Health(models, lambda: False)
     app = App(Desk(endpoints_of(models)), models, health, views_of(models, health))
-    body = _largest(record, int(share * _REQUEST_SECONDS / _seconds_of_row(session, record)))
+    seconds = _seconds_of_row(session, record)
+    body = _largest(record, int(share * _REQUEST_SECONDS / seconds))
+    rounds = 1 if seconds > _SLOW else _ROUNDS
     with ThreadPoolExecutor(_THREADS) as pool:
-        for status in pool.map(lambda _: _asked(app, body), range(_THREADS * _ROUNDS)):
+        for status in pool.map(lambda _: _asked(app, body), range(_THREADS * rounds)):
             if not status.startswith("200"):
                 raise ModelRefused(f"A request of the model's own example was answered {status}.")
 

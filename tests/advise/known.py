@@ -23,7 +23,7 @@ def figures(call: float, *, gain: float = 1.0, around: float = 3e-4, scored: flo
         cold=0.3,
         calls=Calls(call, 1.2 * call, 5_000, curve),
         served=Served(
-            1.0, call + around, 1.2 * call + around, 5_000, rate, 2 * call + around, 50 / call, 100, gain > 1
+            1.0, call + around, 1.2 * call + around, 5_000, rate, 2 * call + around, 50 / call, 100, gain > 1, 1_000
         ),
         scored=Scored(0.6, 0.5, scored or curve[-1].rate, scored or curve[-1].rate, 1_000_000),
         memory_serve=200 * MIB,

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from mlship.advise.advice import Advice
 from mlship.advise.figures import DAY, Assumed, Measured, Needs
 from mlship.advise.reasons import considerations, reason
-from mlship.advise.rules import Way, judged
+from mlship.advise.rules import Way, judged, waited
+from mlship.advise.summary import sections_of
+from mlship.advise.texts import span
 from tests.advise.known import FOREST, LINEAR, MIB, figures
 
 ASSUMED = Assumed()
@@ -48,7 +51,7 @@ def test_recommendation(found: Measured, needs: Needs, way: str | None, code: st
 
     assert (verdict.way, verdict.code) == (way, code)
     assert [one.name for one in verdict.ways] == ["batch", "real time", "stream", "both"]
-    if way is not None and code != "looked_up_only":
+    if way is not None:
         assert verdict.of(way).fits
     for one in verdict.ways:
         assert one.fits == (one.why is None)
@@ -75,13 +78,41 @@ def test_a_slow_model_takes_many_workers() -> None:
 
 
 def test_workers_are_left_idle_where_time_is_short() -> None:
-    """Where a half busy worker is too late and an idle one is not, more workers are planned."""
-    relaxed = judged(FOREST, Needs(TEN_THOUSAND, 0.5), ASSUMED).of("real time")
-    tight = judged(FOREST, Needs(TEN_THOUSAND, 0.08), ASSUMED).of("real time")
+    """Where half busy workers are too late and quieter ones are not, more workers are planned."""
+    slow = replace(FOREST, served=replace(FOREST.served, busy_p99=0.6))
+    relaxed = judged(slow, Needs(TEN_THOUSAND, 1.0), ASSUMED).of("real time")
+    tight = judged(slow, Needs(TEN_THOUSAND, 0.5), ASSUMED).of("real time")
 
     assert tight.fits
     assert tight.workers == pytest.approx(relaxed.workers * ASSUMED.busy / ASSUMED.quiet, rel=0.01)
-    assert tight.seconds < 0.08 < relaxed.seconds
+    assert tight.seconds < 0.5 < relaxed.seconds == 0.6
+    assert tight.load == pytest.approx(0.3, rel=0.01)
+
+
+@pytest.mark.parametrize("rate", [None, TEN, TEN_THOUSAND])
+@pytest.mark.parametrize("busy", [0.214, None])
+def test_what_only_an_idle_worker_holds_is_not_promised(rate: float | None, busy: float | None) -> None:
+    """A p99 of 49.8 ms alone and 214 ms half busy does not hold 50 ms, measured or not, at either plan."""
+    served = replace(FOREST.served, p50=0.030, p99=0.0498, rate=40.0, busy_p99=busy)
+    found, needs = replace(FOREST, served=served), Needs(rate, 0.050)
+    verdict = judged(found, needs, ASSUMED)
+
+    assert verdict.way is None
+    assert verdict.of("real time").seconds > 0.050
+    assert "Nothing fits" in (text := reason(verdict, found, needs, ASSUMED))
+    assert "49.8 ms" in text
+
+
+def test_a_worker_that_hardly_works_answers_as_if_alone() -> None:
+    """Where next to nothing waits before a request, its time is that of one alone; waits grow with the load."""
+    served = FOREST.served
+
+    assert waited(served, 0.009) == served.p99
+    assert waited(served, 0.5) == served.busy_p99
+    alone = replace(served, busy_p99=None)
+    times = [waited(alone, load) for load in (0.05, 0.3, 0.5, 0.9)]
+    assert times == sorted(times)
+    assert times[2] == pytest.approx(served.p99 + served.p50 * 7.824, rel=1e-3)  # 2 ln 50
 
 
 def test_a_run_of_batch_ends_within_its_window() -> None:
@@ -92,6 +123,25 @@ def test_a_run_of_batch_ends_within_its_window() -> None:
     assert way.workers == 2_001  # 864 million rows of 50 ms in six hours less the start
     assert way.cpu_hours == pytest.approx(0.05 * 1e6 / 3600, rel=0.01)
     assert way.memory == 1_001 * 400 * MIB * 1.25
+
+
+def test_batch_is_looked_up_where_callers_wait() -> None:
+    """It fits them as far as predictions may be old, which the table tells; and not where they may not."""
+    verdict = judged(FOREST, needs := Needs(TEN, 0.010, DAY), ASSUMED)
+    sections = sections_of(Advice({}, FOREST, needs, ASSUMED, verdict))
+
+    assert verdict.of("batch").looked_up
+    assert sections[1].rows[0][:2] == ("batch", "yes, looked up")
+    assert not judged(FOREST, Needs(TEN, 0.010, 60.0), ASSUMED).of("batch").fits
+    assert not judged(FOREST, Needs(TEN, 0.010), ASSUMED).of("batch").fits
+    assert not judged(FOREST, Needs(TEN, None, DAY), ASSUMED).of("batch").looked_up
+
+
+def test_each_run_of_the_schedule_is_paid_for() -> None:
+    """One row a day, renewed every hour, is 24 runs a day and each of them starts."""
+    way = judged(LINEAR, Needs(1.0, None, 3600.0, 0.04), ASSUMED).of("batch")
+
+    assert way.cpu_hours == pytest.approx(24 * LINEAR.scored.start * 1e6 / 3600, rel=0.01)
 
 
 @pytest.mark.parametrize("found", [LINEAR, FOREST])
@@ -159,6 +209,59 @@ def test_considerations_cover_the_topics() -> None:
         assert all(text.endswith(".") for text in told.values())
     assert "gains nothing" in told["rows together"]
     assert "1,5" in told["complexity"]  # machines of two processors
+
+
+def told(found: Measured, needs: Needs) -> dict[str, str]:
+    """The considerations, and the reason."""
+    verdict = judged(found, needs, ASSUMED)
+    return {
+        "reason": reason(verdict, found, needs, ASSUMED),
+        **dict(considerations(verdict, found, needs, ASSUMED)),
+    }
+
+
+def test_sentences_do_not_contradict_one_another() -> None:
+    """No interval is both too short and long enough, no run longer than its interval, no thousands one command."""
+    near, short = told(LINEAR, Needs(TEN, None, 899.0)), told(FOREST, Needs(TEN_THOUSAND, None, 10.0))
+    many = told(FOREST, Needs(TEN_THOUSAND, None, DAY))
+
+    assert "every 899 s" in near["reason"]
+    assert "15 min on" in near["reason"]
+    assert "899 s here" in near["freshness"]
+    assert "Batch does not fit" in short["off-peak hours"]
+    assert "when you choose" not in short["off-peak hours"]
+    assert "one command" not in many["complexity"]
+    assert "1,001 machines" in many["complexity"]
+    assert "one command" in near["complexity"]
+
+
+def test_an_idle_worker_says_what_it_costs() -> None:
+    """Ten rows a day keep one worker standing all day, which is paid for."""
+    cost = told(LINEAR, Needs(10.0, 0.5, None, 0.04))["cost"]
+
+    assert "24 CPU hours a day, 0.96 at your price" in cost
+    assert "of which" in cost
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (3600.0, "1 h"),
+        (7200.0, "2 h"),
+        (5400.0, "1.5 h"),
+        (3599.0, "1 h"),
+        (59.0, "59 s"),
+        (60.0, "1 min"),
+        (59.99, "1 min"),
+        (0.9996, "1 s"),
+        (0.0421, "42.1 ms"),
+        (86_400.0, "1 d"),
+        (1e9, "11,600 d"),
+    ],
+)
+def test_times_are_told_in_units_that_fit(seconds: float, text: str) -> None:
+    """An hour is an hour, and rounding never makes sixty of the next smaller unit."""
+    assert span(seconds) == text
 
 
 def test_where_micro_batching_pays() -> None:

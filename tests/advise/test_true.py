@@ -23,6 +23,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from mlship.advise import scoring, serving
+from mlship.advise.figures import Calls, Point
 from mlship.advise.rows import varied
 from mlship.cli.main import run
 from mlship.model.artifact import read_artifact
@@ -40,6 +41,8 @@ ROUNDS = 5
 SECONDS = 3.0
 NEAR = 0.25
 
+CALLS = Calls(1e-3, 1e-3, 1, (Point(1, 1e-3), Point(100, 1e-1)))
+"""Which size large requests, that nothing here looks at."""
 Records = Sequence[Mapping[str, Any]]
 
 
@@ -78,7 +81,7 @@ def test_serve_does_what_is_said(
     requests = [post("/predict", json.dumps({"instances": [record]}).encode()) for record in records]
     said, found, walls = [], [], []
     for _ in range(ROUNDS):
-        said.append(serving.measured(model, records, tmp_path)[0].rate)
+        said.append(serving.measured(model, records, CALLS, tmp_path)[0].rate)
         port = free_port()
         with Cores.found() as cores, running(mlship(model, port), port, "/readyz", cores) as server:
             before = server.cpu()
