@@ -152,6 +152,84 @@ def test_files_of_all_kinds(server: Server, watched: Callable[..., Any]) -> None
             work.get_by_text(told).wait_for()
 
 
+WRITTEN = {
+    "early": ["1,5;2,5;Porto"] * 4 + ["1.5;2;Porto"] + ["1,5;2;Lisboa"] * 3 + [""],
+    "late": ["1,5;2,5;Porto"] * 202 + ["1.5;2;Porto", ""],  # beyond what is looked at
+    "last": ["1;2;Porto"] * 4 + ["1,5;2;Porto", ""],
+    "open": ["1;2;Porto"] * 4 + ["1,5;2;Porto"],  # without the end of its last line
+    "grouped": ["1,5;2;Porto"] * 3 + ["1,500;2;Porto", ""],
+}
+
+
+def test_parts_are_read_by_the_rules_of_the_file(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
+    """How numbers are written is found once for a file, as batch finds it, and not anew for each part of it."""
+    (tmp_path / "cities.onnx").write_bytes(sampled_city_model())
+    files = {tmp_path / f"{name}.csv": "\n".join([f"{AGE};{OTHER};city", *lines]) for name, lines in WRITTEN.items()}
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    done = run("batch", *files, "-m", tmp_path / "cities.onnx", "--max-rejects", "100%")
+    assert done.returncode == 0, done.stderr
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        for path in files:
+            page.get_by_label("Drop a CSV file here, or choose one").set_input_files(path)
+            page.get_by_text(f"{path.name}: ").filter(has_text="rejected.").wait_for()
+            _, scored = saved(page, "Download the result")
+            assert scored == path.with_suffix(".scored.csv").read_bytes().decode(), path.stem
+
+
+def test_reasons_must_be_those_of_the_rejected_rows(server: Server, watched: Callable[..., Any]) -> None:
+    """A part is refused when the second answer tells reasons for other rows than were rejected, or is of another."""
+
+    def none(route: Route) -> None:
+        response = route.fetch()
+        if route.request.headers["accept"] != "application/json":
+            route.fulfill(response=response)
+            return
+        told = response.json()
+        if "other" in changed:
+            told["model"]["digest"] = "0" * 64
+        else:
+            told["rejected"] = told["rejected"][1:]
+        route.fulfill(response=response, json=told)
+
+    changed: list[str] = []
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.route("**/predict?on_error=reject", none)
+        page.evaluate(DROP, PARTLY)
+        page.get_by_text("reasons for other rows than it rejected").wait_for()
+        changed.append("other")
+        page.evaluate(DROP, PARTLY)
+        page.get_by_text("Another version of the model took over").wait_for()
+        assert page.locator("a[download]").count() == 0
+
+
+def test_columns_that_are_lacking_are_told_once(server: Server, watched: Callable[..., Any]) -> None:
+    """A file without a column of the model is refused before anything of it is sent."""
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.evaluate(DROP, f"{AGE},city\n" + "1,Porto\n" * 7)
+        page.get_by_text(f"The file lacks 1 column that the model needs: '{OTHER}'.").wait_for()
+        assert [url for url in asked if "/predict" in url] == []
+
+
+def test_a_quote_that_is_never_closed_ends_soon(watched: Callable[..., Any], city_path: Path) -> None:
+    """Many lines within a quote are looked at once, and a record longer than a body is refused before the file ends."""
+    with serving(city_path, "--workers", "1", "--max-body", "4MB") as server, watched(server) as page:
+        page.wait_for_selector("#form .field")
+        for lines, told in ((300_000, "never closed"), (5_000_000, "a record of more than 4,000,000 bytes")):
+            start = time.monotonic()
+            page.evaluate(
+                f"(head) => ({DROP})(head + '1,2,\"Porto\\n' + '1,2,Porto\\n'.repeat({lines}))",
+                f"{AGE},{OTHER},city\n",
+            )
+            page.locator("#file-work").get_by_text(told).wait_for()
+            assert time.monotonic() - start < 8
+
+
 def test_code_works_as_copied(server: Server, watched: Callable[..., Any]) -> None:
     """What the copy buttons copy for curl, Python and JavaScript gets the answer that the form shows."""
     expected = server.ask("POST", "/predict", RECORD).json["predictions"]
