@@ -47,7 +47,7 @@ def test_files_of_the_page(server: Server, path: str, kind: str) -> None:
 
 def test_programs_are_answered_as_before(server: Server) -> None:
     """At `/` only who names HTML gets the page; a data answer keeps the strictest policy."""
-    for accept in ("*/*", "application/json", ""):
+    for accept in ("*/*", "application/json", "", "application/json, text/html;q=0", "text/html; q=0.0, */*"):
         answer = server.ask("GET", "/", headers={"Accept": accept})
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
         assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
