@@ -76,6 +76,11 @@ export class Form {
     this.last = undefined;
   }
 
+  again() {
+    this.last = undefined;
+    if (this.begun) this.later(0);
+  }
+
   later(pause) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.predict(), pause);
@@ -139,6 +144,7 @@ export class Form {
   }
 
   refused(error) {
+    if (error instanceof Refused && [401, 404].includes(error.status)) this.onOther(); // another token, or model
     const rows = error instanceof Refused ? error.rows : [];
     const places = new Map(this.fields.map((field) => [field.name, field]));
     let told = 0;
