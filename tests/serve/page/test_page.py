@@ -91,6 +91,9 @@ def test_errors_stand_beside_their_fields(server: Server, watched: Callable[...,
         assert age.get_attribute("aria-invalid") == "true"
         described = (age.get_attribute("aria-describedby") or "").split()
         assert "Not a number" in [page.locator(f"#{name}").inner_text() for name in described]
+        fill(page, **{AGE: "1e400"})  # which a reader of JSON refuses ahead of the model
+        page.locator("#form .error", has_text="Outside the range").wait_for()
+        page.get_by_text("One value is refused: see the fields.").wait_for()
         fill(page, **{AGE: "7"})
         page.wait_for_selector("#shown strong")
         assert page.locator("#form .error:visible").count() == 0
@@ -106,7 +109,10 @@ def saved(page: Page, name: str) -> tuple[str, str]:
 
 
 def test_file_is_scored_and_handed_back(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
-    """A dropped CSV is scored in parts; the result has the bytes of `mlship batch`, the rejects tell their reasons."""
+    """A dropped CSV is scored in parts; the rejects tell their reasons.
+
+    The result has the bytes of `mlship batch` where the file's quotes are those that batch writes; see the next test.
+    """
     with watched(server) as page:
         page.wait_for_selector("#form .field")
         page.evaluate(DROP, PARTLY)
@@ -127,6 +133,23 @@ def test_file_is_scored_and_handed_back(server: Server, watched: Callable[..., A
             ["4", f"{AGE}: not_a_number", "x", "y", "1e-3", "Porto"],
             ["6", f"{AGE}: out_of_range", "1e400", "", "1", "Lisboa"],
         ]
+
+
+def test_odd_quotes_are_handed_back(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
+    """Quotes that batch would leave away stay as they are in the file; the values are those of batch."""
+    text = f'{AGE},note,{OTHER},city\n"1",a "b" c,"2","Porto"\n3,"x",4,Lisboa\n'
+    (tmp_path / "cities.onnx").write_bytes(sampled_city_model())
+    (tmp_path / "people.csv").write_text(text, encoding="utf-8")
+    done = run("batch", tmp_path / "people.csv", "-m", tmp_path / "cities.onnx")
+    assert done.returncode == 0, done.stderr
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.evaluate(DROP, text)
+        page.get_by_text("people.csv: 2 rows scored, 0 rows rejected.").wait_for()
+        _, scored = saved(page, "Download the result")
+    assert '"1",a "b" c,"2","Porto",' in scored
+    expected = (tmp_path / "people.scored.csv").read_text(encoding="utf-8")
+    assert list(csv.reader(io.StringIO(scored))) == list(csv.reader(io.StringIO(expected)))
 
 
 FILES = {

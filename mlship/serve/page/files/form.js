@@ -111,6 +111,9 @@ export class Form {
     const under = new AbortController();
     this.under = under;
     try {
+      const beyond = this.fields.filter((field) => field.isBeyond());
+      const rows = beyond.map(({ name }) => ({ column: name, code: "out_of_range" }));
+      if (rows.length) throw new Refused(422, { rows });
       const response = await ask(this.model.path, { body: `[${record}]`, type: "application/json", signal: under.signal });
       const answer = exact(await response.text());
       if (under.signal.aborted) return;

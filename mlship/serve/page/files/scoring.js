@@ -1,5 +1,7 @@
 // A file is scored in parts: each is asked for as CSV, so that figures keep their digits, and where rows were rejected
-// those rows are asked for once more as JSON, which tells the reasons.
+// those rows are asked for once more as JSON, which tells the reasons. In the result a record of a file with commas
+// stands as it does in the file, and any other is quoted where it has to be: the values are those that batch writes,
+// and the bytes too where the file has the quotes that batch would write.
 
 import { ask, Refused } from "/page/api.js";
 import { delimiterOf, fieldsOf, hasDecimalCommas, recordOf, Records, tooLong } from "/page/csv.js";
