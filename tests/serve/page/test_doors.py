@@ -93,12 +93,14 @@ def test_another_server_in_its_place(watched: Callable[..., Any], tmp_path: Path
         page.locator("[data-chart]").first.wait_for()
         pause = page.get_by_role("button", name="Pause")
         pause.click()
+        page.wait_for_timeout(1_000)  # for an answer that is under way
         _end(first)
         second = stack.enter_context(running(other("kinds", first.port)))
         pause.click()
         page.get_by_role("heading", name="kinds").wait_for()
         page.locator("[data-chart]").first.wait_for()
         pause.click()
+        page.wait_for_timeout(1_000)  # for an answer that is under way
         _end(second)
         stack.enter_context(running(other("kinds", first.port), env={"MLSHIP_TOKEN": TOKEN}))
         page.click("#example")
