@@ -43,6 +43,11 @@ _STATUSES = {
     "503": "The server has too much to do, or is stopping.",
     "504": "The client's time was over before its turn came.",
 }
+_CSV = (
+    f"CSV may say how it is written by parameters of its content type, such as '{media.CSV}; delimiter=semicolon; "
+    f"decimal=comma': 'delimiter' is one of {', '.join(media.DELIMITERS)}, 'decimal' one of "
+    f"{', '.join(media.DECIMALS)}, and 'header' is 'present' or 'absent'. What is not said is found in the body."
+)
 _ERRORS: dict[str, Schema] = {
     "predict": {
         "type": "object",
@@ -172,6 +177,8 @@ def _scoring(path: str, protocol: str, name: str) -> Schema:
     }
     if protocol == "predict":
         operation["parameters"] = [{"name": "on_error", "in": "query", "schema": {"enum": ["reject", "refuse"]}}]
+    if tables:
+        operation["requestBody"]["description"] = _CSV
     if protocol == "oip":
         operation["description"] = f"With binary tensors the header '{HEADER}' tells the length of the JSON."
     return operation

@@ -22,7 +22,7 @@ from mlship.tables import messages, outputs, pages
 from mlship.tables.contract import Rows, Wanted
 from mlship.tables.csv import CsvSource
 from mlship.tables.csv_encoder import CsvEncoder
-from mlship.tables.dialect import Told
+from mlship.tables.dialect import NOTHING_TOLD, Told
 from mlship.tables.ndjson import NdjsonEncoder, NdjsonSource
 from mlship.tables.parquet import ParquetEncoder
 from mlship.tables.slices import TypedRows
@@ -88,7 +88,9 @@ class Table:
     parts: Iterator[Rows]
 
 
-def opened(kind: str, data: bytes, signature: Signature, bounds: Bounds, header: bool) -> Table:
+def opened(
+    kind: str, data: bytes, signature: Signature, bounds: Bounds, header: bool, told: Told = NOTHING_TOLD
+) -> Table:
     """Open a table.
 
     Args:
@@ -97,6 +99,7 @@ def opened(kind: str, data: bytes, signature: Signature, bounds: Bounds, header:
         signature: The columns wanted.
         bounds: The most that it may hold.
         header: Whether CSV begins with the names of its columns.
+        told: What is known of how CSV is written.
 
     Raises:
         InputRefused: It cannot be understood as a table.
@@ -104,7 +107,7 @@ def opened(kind: str, data: bytes, signature: Signature, bounds: Bounds, header:
     """
     wanted = Wanted(signature)
     if kind == "csv":
-        return _csv(CsvSource(Memory(data), _CHUNK, _told(signature, header)), signature)
+        return _csv(CsvSource(Memory(data), _CHUNK, _told(signature, header, told)), signature)
     if kind == "ndjson":
         source = NdjsonSource(Memory(data), _CHUNK)
         return Table(source.columns, (source.read(chunk, wanted) for chunk in source.plan()))
@@ -154,11 +157,11 @@ class _Lacking:
         return Coerced(self.count, columns, sorted(errors, key=lambda e: (e.row, place.get(e.column or "", -1))))
 
 
-def _told(signature: Signature, header: bool) -> Told:
+def _told(signature: Signature, header: bool, told: Told) -> Told:
     """What batch is told of a CSV file by its model."""
     names = signature.names
     numbers = frozenset(column.name for column in signature.inputs if column.dtype in NUMBERS)
-    return Told(names=None if header else names, sought=frozenset(names), numbers=numbers)
+    return replace(told, names=None if header else names, sought=frozenset(names), numbers=numbers)
 
 
 def _parquet(data: bytes, signature: Signature, bounds: Bounds) -> tuple[tuple[str, ...], pl.DataFrame]:

@@ -61,8 +61,8 @@ def of_requests(samples: Sequence[Sample], model: str) -> list[Chart]:
     rates = (Line("answered", well), Line("refused or failed", ill))
     half, most = (figures.latency(samples, model, part) for part in (0.5, 0.99))
     times = (Line("p50", half), Line("p99", most))
-    now = figures.latest(well) + figures.latest(ill)
-    say = f"{_of(now)} requests a second now, the most {_MINUTES} {_of(figures.largest(well))}."
+    both = tuple((when, one + other) for (when, one), (_, other) in zip(well, ill, strict=True))
+    say = f"{_of(figures.latest(both))} requests a second now, the most {_MINUTES} {_of(figures.largest(both))}."
     took = "No request of the last 2 seconds to tell of."
     if not math.isnan(figures.latest(half)):
         took = f"Half of the requests take up to {_of(figures.latest(half))} ms now, and 99 of 100"

@@ -36,13 +36,13 @@ def read_table(asked: Asked, served: Served, *, reject: bool) -> Read:
     media.check_encoding(asked)
     kind = asked.content_type
     tables = _tables(415, kind)
-    header = media.has_header(asked)
+    header, told = media.has_header(asked), media.told_of_csv(asked)
     signature, limits = served.signature, served.limits
     bounds = tables.Bounds(limits.rows, max(_LEAST_MEMORY, _TIMES_BODY * limits.body), rows_at_once(signature))
     gathered = Gathered(reject=reject)
     rows = 0
     try:
-        table = tables.opened(media.FORMATS[kind], asked.body, signature, bounds, header)
+        table = tables.opened(media.FORMATS[kind], asked.body, signature, bounds, header, told)
         _check_names(table.columns, signature.names)
         for piece in table.parts:
             check_rows(rows + piece.count, limits.rows)

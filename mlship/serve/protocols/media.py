@@ -9,6 +9,7 @@ from werkzeug.http import parse_accept_header, parse_options_header
 
 from mlship.serve.exchange import JSON, Asked
 from mlship.serve.problems import RequestRefused
+from mlship.tables.dialect import NOTHING_TOLD, Told
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
@@ -24,6 +25,8 @@ FORMATS = {
 }
 """What `tables.bodies` calls each media type of a table."""
 HEADLESS = f"{CSV};header=absent"
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+DECIMALS = {"point": False, "comma": True}
 _UTF_8 = ("utf-8", "utf8", "us-ascii")
 _OFFERED = (JSON, *FORMATS, HEADLESS)
 
@@ -57,6 +60,27 @@ def is_json(kind: str) -> bool:
 def has_header(asked: Asked) -> bool:
     """Tell whether a body of CSV begins with the names of its columns (RFC 4180, section 3)."""
     return parse_options_header(asked.environ.get("CONTENT_TYPE", ""))[1].get("header", "present").lower() != "absent"
+
+
+def told_of_csv(asked: Asked) -> Told:
+    """Return what a content type says of CSV by its parameters `delimiter` and `decimal`; else they are found.
+
+    Raises:
+        RequestRefused: 400, it says something else than there is.
+    """
+    kind = asked.environ.get("CONTENT_TYPE", "")
+    if ";" not in kind:
+        return NOTHING_TOLD
+    said = parse_options_header(kind)[1]
+    delimiter, decimal = said.get("delimiter"), said.get("decimal")
+    for name, value, known in (("delimiter", delimiter, DELIMITERS), ("decimal", decimal, DECIMALS)):
+        if value is not None and value not in known:
+            message = f"The content type's parameter '{name}' is one of {', '.join(known)}."
+            raise RequestRefused(400, "bad_header", message)
+    return Told(
+        delimiter=None if delimiter is None else DELIMITERS[delimiter],
+        decimal_comma=None if decimal is None else DECIMALS[decimal],
+    )
 
 
 def check_encoding(asked: Asked) -> None:

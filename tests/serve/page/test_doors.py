@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -61,6 +62,59 @@ def test_page_asks_for_the_token(guarded: Server, watched: Callable[..., Any]) -
         page.locator("[data-chart]").first.wait_for()
         page.goto(guarded.ready["url"] + "/docs")
         page.locator("#paths h2").first.wait_for()
+
+
+def test_a_token_is_kept_where_it_was_accepted_and_nowhere_else(guarded: Server, watched: Callable[..., Any]) -> None:
+    """The session never holds a token that was refused, and the field holds none once it was let in."""
+    kept = "() => JSON.stringify({...sessionStorage})"
+    with watched(guarded) as page:
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("The server does not know this token.").wait_for()
+        assert "wrong" not in page.evaluate(kept)
+        let_in(page)
+        page.locator("#ask").wait_for(state="hidden")
+        assert page.evaluate("document.getElementById('token').value") == ""
+        assert TOKEN in page.evaluate(kept)
+
+
+def test_another_server_in_its_place(watched: Callable[..., Any], tmp_path: Path) -> None:
+    """When the server comes back with another model the page shows that one, and with another token it asks for it."""
+    for name, model in (("html", html_model()), ("kinds", kinds_model())):
+        (tmp_path / f"{name}.onnx").write_bytes(model)
+    options = ("--json", "--workers", "1")
+
+    def other(name: str, port: int) -> Any:
+        return mlship("serve", f"{name}={tmp_path / name}.onnx", *options, "--port", str(port))
+
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(running(other("html", 0)))
+        page = stack.enter_context(watched(first))
+        page.locator("[data-chart]").first.wait_for()
+        pause = page.get_by_role("button", name="Pause")
+        pause.click()
+        page.wait_for_timeout(1_000)  # for an answer that is under way
+        _end(first)
+        second = stack.enter_context(running(other("kinds", first.port)))
+        pause.click()
+        page.get_by_role("heading", name="kinds").wait_for()
+        page.locator("[data-chart]").first.wait_for()
+        pause.click()
+        page.wait_for_timeout(1_000)  # for an answer that is under way
+        _end(second)
+        stack.enter_context(running(other("kinds", first.port), env={"MLSHIP_TOKEN": TOKEN}))
+        page.click("#example")
+        page.get_by_label("Token").wait_for()
+        assert page.evaluate("document.activeElement.id") == "token"
+        let_in(page)
+        page.wait_for_selector("#shown strong")
+        pause.click()
+        page.locator("#live-said", has_text="Of all workers").wait_for()
+
+
+def _end(server: Server) -> None:
+    server.process.terminate()
+    server.process.wait(timeout=40)
 
 
 def test_values_keep_their_digits(guarded: Server, watched: Callable[..., Any]) -> None:

@@ -91,6 +91,9 @@ def test_errors_stand_beside_their_fields(server: Server, watched: Callable[...,
         assert age.get_attribute("aria-invalid") == "true"
         described = (age.get_attribute("aria-describedby") or "").split()
         assert "Not a number" in [page.locator(f"#{name}").inner_text() for name in described]
+        fill(page, **{AGE: "1e400"})  # which a reader of JSON refuses ahead of the model
+        page.locator("#form .error", has_text="Outside the range").wait_for()
+        page.get_by_text("One value is refused: see the fields.").wait_for()
         fill(page, **{AGE: "7"})
         page.wait_for_selector("#shown strong")
         assert page.locator("#form .error:visible").count() == 0
@@ -106,7 +109,10 @@ def saved(page: Page, name: str) -> tuple[str, str]:
 
 
 def test_file_is_scored_and_handed_back(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
-    """A dropped CSV is scored in parts; the result has the bytes of `mlship batch`, the rejects tell their reasons."""
+    """A dropped CSV is scored in parts; the rejects tell their reasons.
+
+    The result has the bytes of `mlship batch` where the file's quotes are those that batch writes; see the next test.
+    """
     with watched(server) as page:
         page.wait_for_selector("#form .field")
         page.evaluate(DROP, PARTLY)
@@ -127,6 +133,23 @@ def test_file_is_scored_and_handed_back(server: Server, watched: Callable[..., A
             ["4", f"{AGE}: not_a_number", "x", "y", "1e-3", "Porto"],
             ["6", f"{AGE}: out_of_range", "1e400", "", "1", "Lisboa"],
         ]
+
+
+def test_odd_quotes_are_handed_back(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
+    """Quotes that batch would leave away stay as they are in the file; the values are those of batch."""
+    text = f'{AGE},note,{OTHER},city\n"1",a "b" c,"2","Porto"\n3,"x",4,Lisboa\n'
+    (tmp_path / "cities.onnx").write_bytes(sampled_city_model())
+    (tmp_path / "people.csv").write_text(text, encoding="utf-8")
+    done = run("batch", tmp_path / "people.csv", "-m", tmp_path / "cities.onnx")
+    assert done.returncode == 0, done.stderr
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.evaluate(DROP, text)
+        page.get_by_text("people.csv: 2 rows scored, 0 rows rejected.").wait_for()
+        _, scored = saved(page, "Download the result")
+    assert '"1",a "b" c,"2","Porto",' in scored
+    expected = (tmp_path / "people.scored.csv").read_text(encoding="utf-8")
+    assert list(csv.reader(io.StringIO(scored))) == list(csv.reader(io.StringIO(expected)))
 
 
 FILES = {
@@ -150,6 +173,84 @@ def test_files_of_all_kinds(server: Server, watched: Callable[..., Any]) -> None
             )
             work = page.locator("#file-work", has_text=f"{name}.csv")
             work.get_by_text(told).wait_for()
+
+
+WRITTEN = {
+    "early": ["1,5;2,5;Porto"] * 4 + ["1.5;2;Porto"] + ["1,5;2;Lisboa"] * 3 + [""],
+    "late": ["1,5;2,5;Porto"] * 202 + ["1.5;2;Porto", ""],  # beyond what is looked at
+    "last": ["1;2;Porto"] * 4 + ["1,5;2;Porto", ""],
+    "open": ["1;2;Porto"] * 4 + ["1,5;2;Porto"],  # without the end of its last line
+    "grouped": ["1,5;2;Porto"] * 3 + ["1,500;2;Porto", ""],
+}
+
+
+def test_parts_are_read_by_the_rules_of_the_file(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
+    """How numbers are written is found once for a file, as batch finds it, and not anew for each part of it."""
+    (tmp_path / "cities.onnx").write_bytes(sampled_city_model())
+    files = {tmp_path / f"{name}.csv": "\n".join([f"{AGE};{OTHER};city", *lines]) for name, lines in WRITTEN.items()}
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    done = run("batch", *files, "-m", tmp_path / "cities.onnx", "--max-rejects", "100%")
+    assert done.returncode == 0, done.stderr
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        for path in files:
+            page.get_by_label("Drop a CSV file here, or choose one").set_input_files(path)
+            page.get_by_text(f"{path.name}: ").filter(has_text="rejected.").wait_for()
+            _, scored = saved(page, "Download the result")
+            assert scored == path.with_suffix(".scored.csv").read_bytes().decode(), path.stem
+
+
+def test_reasons_must_be_those_of_the_rejected_rows(server: Server, watched: Callable[..., Any]) -> None:
+    """A part is refused when the second answer tells reasons for other rows than were rejected, or is of another."""
+
+    def none(route: Route) -> None:
+        response = route.fetch()
+        if route.request.headers["accept"] != "application/json":
+            route.fulfill(response=response)
+            return
+        told = response.json()
+        if "other" in changed:
+            told["model"]["digest"] = "0" * 64
+        else:
+            told["rejected"] = told["rejected"][1:]
+        route.fulfill(response=response, json=told)
+
+    changed: list[str] = []
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.route("**/predict?on_error=reject", none)
+        page.evaluate(DROP, PARTLY)
+        page.get_by_text("reasons for other rows than it rejected").wait_for()
+        changed.append("other")
+        page.evaluate(DROP, PARTLY)
+        page.get_by_text("Another version of the model took over").wait_for()
+        assert page.locator("a[download]").count() == 0
+
+
+def test_columns_that_are_lacking_are_told_once(server: Server, watched: Callable[..., Any]) -> None:
+    """A file without a column of the model is refused before anything of it is sent."""
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.evaluate(DROP, f"{AGE},city\n" + "1,Porto\n" * 7)
+        page.get_by_text(f"The file lacks 1 column that the model needs: '{OTHER}'.").wait_for()
+        assert [url for url in asked if "/predict" in url] == []
+
+
+def test_a_quote_that_is_never_closed_ends_soon(watched: Callable[..., Any], city_path: Path) -> None:
+    """Many lines within a quote are looked at once, and a record longer than a body is refused before the file ends."""
+    with serving(city_path, "--workers", "1", "--max-body", "4MB") as server, watched(server) as page:
+        page.wait_for_selector("#form .field")
+        for lines, told in ((300_000, "never closed"), (600_000, "a record of more than 4,000,000 bytes")):
+            start = time.monotonic()
+            page.evaluate(
+                f"(head) => ({DROP})(head + '1,2,\"Porto\\n' + '1,2,Porto\\n'.repeat({lines}))",
+                f"{AGE},{OTHER},city\n",
+            )
+            page.locator("#file-work").get_by_text(told).wait_for()
+            assert time.monotonic() - start < 8
 
 
 def test_code_works_as_copied(server: Server, watched: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlship.serve.page import figures
+from mlship.serve.page import charts, figures
 from mlship.serve.page.samples import sampled
 from tests.serve.models import NUMBERS, sum_model
 from tests.serve.scrape import scrape
@@ -47,7 +47,7 @@ def test_files_of_the_page(server: Server, path: str, kind: str) -> None:
 
 def test_programs_are_answered_as_before(server: Server) -> None:
     """At `/` only who names HTML gets the page; a data answer keeps the strictest policy."""
-    for accept in ("*/*", "application/json", ""):
+    for accept in ("*/*", "application/json", "", "application/json, text/html;q=0", "text/html; q=0.0, */*"):
         answer = server.ask("GET", "/", headers={"Accept": accept})
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
         assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
@@ -101,6 +101,15 @@ def test_charts_say_what_metrics_say(tmp_path: Path) -> None:
             assert "style=" not in chart["svg"]
         assert live(server)["requests"] == charts["requests"]  # another viewer, within 2 s, costs no sample
         assert server.ask("GET", "/page/live?model=none").status == 404
+
+
+def test_the_most_requests_are_no_fewer_than_those_now() -> None:
+    """The sentence counts refused requests in both of its figures, as there may be no others."""
+    empty: dict[str, Any] = {"errors": {}, "seconds": {}, "batch": [], "shadow": {}}
+    counts = ({"422": 0.0}, {"422": 40.0}, {"422": 50.0, "200": 10.0})
+    samples: Any = [{**empty, "time": 2.0 * place, "requests": {"m": codes}} for place, codes in enumerate(counts)]
+    said = charts.of_requests(samples, "m")[0].say
+    assert said == "10 requests a second now, the most in the last 5 minutes 20."
 
 
 def test_samples_are_shared_and_bounded(tmp_path: Path) -> None:

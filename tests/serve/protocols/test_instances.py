@@ -62,6 +62,25 @@ def test_kserve(scored: Scored) -> None:
     assert json.loads(scored.client.get(f"/v1/models/{scored.name}").data) == {"name": scored.name, "ready": True}
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("text/csv", 200),  # a comma and no point: as it would be in a file
+        ("text/csv; decimal=comma", 200),
+        ("text/csv; decimal=comma; delimiter=semicolon", 200),
+        ("text/csv; decimal=point", 422),
+        ("text/csv; delimiter=pipe", 400),
+        ("text/csv; delimiter=x", 400),
+        ("text/csv; decimal=x", 400),
+    ],
+)
+def test_content_type_says_how_csv_is_written(client: FlaskClient, kind: str, status: int) -> None:
+    """Delimiter and decimal sign are what the content type says, and found only where it says nothing."""
+    answer = client.post("/predict", data=";".join(RECORD) + "\n1,5;0,25;Porto\n", content_type=kind)
+    assert answer.status_code == status, answer.data
+    assert status != 200 or json.loads(answer.data)["predictions"] == [ANSWER]
+
+
 @pytest.mark.parametrize("kind", ["text/csv", "text/csv; charset=utf-8", "application/csv"])
 @pytest.mark.parametrize("header", [True, False], ids=["header", "no header"])
 def test_sagemaker_csv(scored: Scored, kind: str, header: bool) -> None:

@@ -41,29 +41,39 @@ export function exact(text) {
   return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (part) => (part[0] === '"' ? part : `["${part}"]`)));
 }
 
-function keep(value) {
-  token = value;
+// Only what the server has accepted is kept, and no longer than it does.
+function keep() {
   try {
-    sessionStorage.setItem(KEY, value);
+    if (token) sessionStorage.setItem(KEY, token);
+    else sessionStorage.removeItem(KEY);
   } catch {
     // as above
   }
 }
 
-// Calls `load` until it is let in; the form asks for a token meanwhile.
+// Calls `load` until it is let in; the form asks for a token meanwhile. Returns what does so once more.
 export function open(load) {
   const [form, input, state] = [byId("ask"), byId("token"), byId("state")];
   const attempt = async (asked) => {
+    const shown = token;
     try {
       await load(asked);
+      if (token !== shown) return; // another was typed meanwhile
+      keep();
+      input.value = "";
       form.hidden = true;
       state.hidden = true;
     } catch (error) {
       if (error instanceof Refused && error.status === 401) {
+        if (token !== shown) return;
+        const known = Boolean(token);
+        token = "";
+        keep();
         state.hidden = true;
+        if (!asked && !form.hidden) return; // it is being typed
         form.hidden = false;
-        byId("token-error").textContent = asked || token ? "The server does not know this token." : "";
-        input.toggleAttribute("aria-invalid", Boolean(asked || token));
+        byId("token-error").textContent = known ? "The server does not know this token." : "";
+        input.toggleAttribute("aria-invalid", known);
         input.focus();
         if (asked) input.select();
       } else {
@@ -82,8 +92,9 @@ export function open(load) {
       input.focus();
       return;
     }
-    keep(given);
+    token = given;
     attempt(true);
   });
-  return attempt(false);
+  attempt(false);
+  return () => attempt(false);
 }

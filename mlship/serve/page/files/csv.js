@@ -43,55 +43,95 @@ export const recordOf = (fields) => fields.map(quoted).join(",");
 
 const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-// Takes a text in pieces and gives back the records that are whole, without their line ends.
+const NUMERIC = new Set(["float64", "float32", "int64"]);
+const COMMA_NUMBER = /^[ \t]*[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*$/;
+const GROUPED = /^[ \t]*[+-]?[1-9][0-9]{0,2},[0-9]{3}[ \t]*$/;
+
+// Whether a file has decimal commas, by its first records as `mlship batch` finds it: numbers among them are written
+// with commas, and none with a point. `1,500` alone says nothing.
+export function hasDecimalCommas(records, columns, delimiter, inputs) {
+  if (delimiter === ",") return false;
+  const numbers = new Set(inputs.filter((input) => NUMERIC.has(input.dtype)).map((input) => input.name));
+  let seen = false;
+  for (const record of records) {
+    const fields = fieldsOf(record, delimiter);
+    if (fields.length !== columns.length) continue;
+    for (const [place, text] of fields.entries()) {
+      if (!numbers.has(columns[place])) continue;
+      if (text.includes(".")) return false;
+      seen ||= COMMA_NUMBER.test(text) && !GROUPED.test(text);
+    }
+  }
+  return seen;
+}
+
+// Takes a text in pieces and gives back the records that are whole, without their line ends. A record of more than
+// `most` characters is an error, if any number is given.
 export class Records {
-  constructor(delimiter) {
+  constructor(delimiter, most = Infinity) {
     this.delimiter = delimiter;
-    this.rest = "";
-    this.open = ""; // the beginning of a record in which a quote is open
+    this.most = most;
+    this.rest = []; // the pieces of a line without its end
+    this.lines = []; // the lines of a record in which a quote is open
+    this.size = 0; // characters of both
   }
 
   push(text) {
-    const lines = (this.rest + text).split("\n");
-    this.rest = lines.pop();
-    return this.whole(lines);
+    const lines = text.split("\n");
+    const last = lines.pop();
+    const found = [];
+    for (const line of lines) this.line(line, found);
+    this.rest.push(last);
+    this.grow(last.length);
+    return found;
   }
 
   end() {
-    const found = this.rest === "" ? [] : this.whole([this.rest]);
-    if (this.open) throw new Error("A quote in the file is never closed.");
+    const found = [];
+    if (this.rest.some((piece) => piece !== "")) this.line("", found);
+    if (this.lines.length) throw new Error("A quote in the file is never closed.");
     return found;
   }
 
-  whole(lines) {
-    const found = [];
-    for (const line of lines) {
-      const record = this.open ? `${this.open}\n${line}` : line;
-      if (record.includes('"') && isOpen(record, this.delimiter)) {
-        this.open = record;
-        continue;
-      }
-      this.open = "";
-      found.push(record.endsWith("\r") ? record.slice(0, -1) : record);
-    }
-    return found;
+  line(end, found) {
+    this.grow(end.length + 1);
+    this.rest.push(end);
+    const line = this.rest.join("");
+    this.rest = [];
+    const within = this.lines.length > 0;
+    this.lines.push(line);
+    if ((within || line.includes('"')) && isOpen(line, this.delimiter, within)) return;
+    const record = this.lines.join("\n");
+    this.lines = [];
+    this.size = 0;
+    found.push(record.endsWith("\r") ? record.slice(0, -1) : record);
+  }
+
+  grow(more) {
+    this.size += more;
+    if (this.size > this.most) throw new Error(tooLong(this.most));
   }
 }
 
-function isOpen(record, delimiter) {
+export const tooLong = (most) =>
+  `The file has a record of more than ${most.toLocaleString("en")} bytes, the most that this server takes at once; a quote in it may never be closed.`;
+
+// Whether a quote is open at the end of a line, which begins within one or not.
+function isOpen(line, delimiter, within) {
   let at = 0;
   for (;;) {
-    if (record[at] === '"') {
-      at += 1;
+    if (within || line[at] === '"') {
+      if (!within) at += 1;
+      within = false;
       for (;;) {
-        const close = record.indexOf('"', at);
+        const close = line.indexOf('"', at);
         if (close < 0) return true;
         at = close + 1;
-        if (record[at] !== '"') break;
+        if (line[at] !== '"') break;
         at += 1;
       }
     }
-    const next = record.indexOf(delimiter, at);
+    const next = line.indexOf(delimiter, at);
     if (next < 0) return false;
     at = next + 1;
   }

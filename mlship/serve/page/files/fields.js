@@ -53,6 +53,11 @@ class Field {
 
   touch() {}
 
+  // Whether it holds a number that JSON readers refuse, as 1e400.
+  isBeyond() {
+    return Math.abs(Number(this.literal())) === Infinity;
+  }
+
   focus() {
     this.control.focus();
   }

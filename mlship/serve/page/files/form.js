@@ -76,6 +76,11 @@ export class Form {
     this.last = undefined;
   }
 
+  again() {
+    this.last = undefined;
+    if (this.begun) this.later(0);
+  }
+
   later(pause) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.predict(), pause);
@@ -106,6 +111,9 @@ export class Form {
     const under = new AbortController();
     this.under = under;
     try {
+      const beyond = this.fields.filter((field) => field.isBeyond());
+      const rows = beyond.map(({ name }) => ({ column: name, code: "out_of_range" }));
+      if (rows.length) throw new Refused(422, { rows });
       const response = await ask(this.model.path, { body: `[${record}]`, type: "application/json", signal: under.signal });
       const answer = exact(await response.text());
       if (under.signal.aborted) return;
@@ -139,6 +147,7 @@ export class Form {
   }
 
   refused(error) {
+    if (error instanceof Refused && [401, 404].includes(error.status)) this.onOther(); // another token, or model
     const rows = error instanceof Refused ? error.rows : [];
     const places = new Map(this.fields.map((field) => [field.name, field]));
     let told = 0;

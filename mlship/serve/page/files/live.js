@@ -35,9 +35,18 @@ export class Live {
     this.look();
   }
 
+  stop() {
+    clearTimeout(this.timer);
+    this.model = null;
+  }
+
   async look() {
     clearTimeout(this.timer);
     if (this.paused || document.hidden || !this.model) return;
+    if (!byId("ask").hidden) {
+      this.timer = setTimeout(() => this.look(), 1000); // until somebody has shown a token
+      return;
+    }
     const model = this.model;
     let seconds = 2;
     try {
@@ -49,6 +58,8 @@ export class Live {
       if (told.digest !== model.digest) this.onOther(); // another version has taken its place
       say(byId("live-said"), `Of all workers, every ${seconds} seconds while this page is in sight.`);
     } catch (error) {
+      if (model !== this.model) return;
+      if (error instanceof Refused && [401, 404].includes(error.status)) this.onOther(); // another token, or model
       this.failed += 1;
       seconds = Math.min(SLOWEST, 2 ** this.failed);
       say(byId("live-said"), error instanceof Refused ? error.message : "The server does not answer; it is asked again.");

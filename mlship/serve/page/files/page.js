@@ -8,7 +8,7 @@ import { showSnippets } from "/page/snippets.js";
 import { Live } from "/page/live.js";
 
 let about = null;
-const again = () => load().catch(() => {}); // the next answer tells again what is new
+const again = () => reload(); // the next answer tells again what is new
 const live = new Live(again);
 const files = new FileWork();
 const form = new Form({ onRecord: (record) => showSnippets(about, current(), record), onOther: again });
@@ -26,7 +26,9 @@ async function load(asked) {
   for (const id of ["model", "parts"]) byId(id).hidden = false;
   for (const id of ["live", "to-live"]) byId(id).hidden = !about.live;
   show();
-  if (asked === true) byId("title").focus();
+  if (asked !== true) return;
+  byId("title").focus();
+  form.again(); // it may have been refused for the want of a token
 }
 
 function show() {
@@ -38,6 +40,7 @@ function show() {
   files.show(model, about.limits, about.codes);
   showSnippets(about, model, form.record());
   if (about.live) live.show(model);
+  else live.stop();
 }
 
 function showAbout(model) {
@@ -107,4 +110,4 @@ byId("models").addEventListener("change", (event) => {
   history.replaceState(null, "", `?model=${encodeURIComponent(event.target.value)}`);
   show();
 });
-open(load);
+const reload = open(load);
