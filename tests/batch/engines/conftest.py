@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spark(store: Path) -> Iterator[Any]:
     """A session on two threads of this machine; the commands of the module's tests find it."""
     pytest.importorskip("pyspark", reason="needs pyspark and Java 17")
+    if shutil.which("java") is None:
+        pytest.skip("there is no java, which Spark runs on")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pyspark, about the libraries beside it
