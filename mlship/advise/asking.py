@@ -141,6 +141,25 @@ class _Asking:
         self._sent += 1
 
 
+def answer_in(data: bytes) -> tuple[bytes, int, int] | None:
+    """Return the head of an answer of HTTP/1.1, in lower case, and where its body begins and ends.
+
+    Args:
+        data: What came so far on a connection, with no more than one answer under way; its body has a
+            Content-Length, as all of mlship's have, or is empty.
+
+    Returns:
+        None while the answer is not whole.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = data[:end].lower()
+    place = head.find(b"\r\ncontent-length:")
+    size = int(head[place + 17 :].split(b"\r\n", 1)[0]) if place >= 0 else 0
+    return (head, end + 4, end + 4 + size) if len(data) >= end + 4 + size else None
+
+
 class _Link(asyncio.Protocol):
     """One connection with at most one request under way."""
 
@@ -166,16 +185,12 @@ class _Link(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._buffer = data = self._buffer + data
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or self.asked is None:
+        self._buffer += data
+        answer = answer_in(self._buffer)
+        if answer is None or self.asked is None:
             return
-        head = data[:end].lower()
-        place = head.find(b"\r\ncontent-length:")
-        size = int(head[place + 17 :].split(b"\r\n", 1)[0]) if place >= 0 else 0
-        if len(data) < end + 4 + size:
-            return
-        self._buffer = data[end + 4 + size :]
+        head, _, end = answer
+        self._buffer = self._buffer[end:]
         self._end(head[9:12].decode())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the reason

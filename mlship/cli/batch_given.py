@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import codecs
-import csv
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlship.batch.inputs import STDIN
-from mlship.batch.job import BatchJob, Gates, Keep
+from mlship.batch.job import BatchJob, Gates
 from mlship.batch.limit import DEFAULT, RejectLimit, parse_limit, parse_share
 from mlship.batch.shards import parse_shard
 from mlship.cli.batch_engine import check_engine
-from mlship.cli.options import parse_size
+from mlship.cli.options import parse_keep, parse_size
 from mlship.errors import UsageError
 from mlship.quota import available_cpus, default_workers
 from mlship.report.document import check_report
@@ -116,7 +115,7 @@ def job_of(given: Given) -> BatchJob:
         inputs=(),
         output=given.output,
         format=given.format,
-        keep=_parse_keep(given.keep),
+        keep=parse_keep(given.keep, "columns"),
         row_numbers=given.row_numbers,
         rename=_parse_rename(given.rename or []),
         chunk_size=parse_size(given.chunk_size, "--chunk-size"),
@@ -167,17 +166,6 @@ def _encoding(name: str) -> str:
     if found is None or not found._is_text_encoding:
         raise UsageError(f"There is no encoding '{name}'.", hint="--encoding windows-1252")
     return found.name
-
-
-def _parse_keep(text: str) -> Keep:
-    if text == "all":
-        return "all"
-    if text == "none":
-        return "none"
-    names = tuple(next(csv.reader((text,)), []))  # so that a name with a comma can be quoted
-    if not names or "" in names:
-        raise UsageError("--keep expects all, none, or names of columns.", hint="--keep id,name")
-    return names
 
 
 def _parse_rename(texts: list[str]) -> dict[str, str]:

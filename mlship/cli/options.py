@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,3 +39,23 @@ def parse_size(text: str, option: str) -> int:
     if size < 1:
         raise UsageError(f"{option} is '{text}'; it takes a number of bytes such as 8MiB.", hint=f"{option} 8MiB")
     return size
+
+
+def parse_keep(text: str, what: str) -> Literal["all", "none"] | tuple[str, ...]:
+    """Return what `--keep` names.
+
+    Args:
+        text: The text.
+        what: What is named, for the error: columns or fields.
+
+    Raises:
+        UsageError: A name is empty.
+    """
+    if text == "all":
+        return "all"
+    if text == "none":
+        return "none"
+    names = tuple(next(csv.reader((text,)), []))  # so that a name with a comma can be quoted
+    if not names or "" in names:
+        raise UsageError(f"--keep expects all, none, or names of {what}.", hint="--keep id,name")
+    return names

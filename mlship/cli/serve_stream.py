@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mlship.cli.options import parse_keep
 from mlship.cli.serve_given import port_of
 from mlship.errors import UsageError
 from mlship.objects import is_uri
 from mlship.quota import available_cpus, default_workers
 from mlship.serve.settings import parse_count
-from mlship.stream.options import Keep, StreamOptions, Topics
+from mlship.stream.options import StreamOptions, Topics
 
 if TYPE_CHECKING:
     from mlship.cli.console import Console
@@ -104,21 +104,10 @@ def _options_of(given: Mapping[str, Any]) -> StreamOptions:
         consumer=consumer,
         producer=producer,
         exactly_once=not given["at_least_once"],
-        keep=_parse_keep(given["keep"]),
+        keep=parse_keep(given["keep"], "fields"),
         workers=parse_count(given["workers"], "--workers") or default_workers(available_cpus()),
         watch=given["watch"],
     )
-
-
-def _parse_keep(text: str) -> Keep:
-    if text == "all":
-        return "all"
-    if text == "none":
-        return "none"
-    names = tuple(next(csv.reader((text,)), []))  # so that a name with a comma can be quoted
-    if not names or "" in names:
-        raise UsageError("--keep expects all, none, or names of fields.", hint="--keep id,name")
-    return names
 
 
 def _announce(console: Console, options: StreamOptions, ready: StreamReady) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from mlship.advise.asking import answer_in
+
 
 @dataclass(frozen=True, slots=True)
 class Got:
@@ -83,17 +85,13 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a part of an answer."""
         self._buffer = data = self._buffer + data
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or not self._asked:
+        answer = answer_in(data)
+        if answer is None or not self._asked:
             return
-        head = data[:end].lower()
-        place = head.find(b"\r\ncontent-length:")
-        size = int(head[place + 17 :].split(b"\r\n", 1)[0]) if place >= 0 else 0
-        if len(data) < end + 4 + size:
-            return
-        self._buffer = data[end + 4 + size :]
+        head, begin, end = answer
+        self._buffer = data[end:]
         self._asked = False
-        got = Got(int(head[9:12]), head, data[end + 4 : end + 4 + size], time.monotonic() - self._due)
+        got = Got(int(head[9:12]), head, data[begin:end], time.monotonic() - self._due)
         self._on[1](self, got, b"\r\nconnection: close" in head)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the reason

@@ -165,6 +165,11 @@ class Broker:
             self._process.wait(timeout=60)
             self._process = None
 
+    def signal(self, signum: int) -> None:
+        """Send it a signal, such as to stop and to go on."""
+        assert self._process is not None
+        self._process.send_signal(signum)
+
     def topic(self, name: str, partitions: int = 4, **settings: str) -> str:
         """Make a topic."""
         from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is public all the same

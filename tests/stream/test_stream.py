@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -10,14 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
-from tests.serve.server import Server, environment
+from tests.serve.server import environment
 from tests.stream.broker import PASSWORD, USER, free_port
 from tests.stream.conftest import SAMPLES
 from tests.stream.topics import Record, Topics, records_of
@@ -162,8 +159,12 @@ def test_another_model_takes_over_between_two_records(
         server.process.send_signal(signal.SIGHUP)  # which is refused, and the stream goes on
         topics.put(records_of(rows, 100))
         found = topics.committed(topics.sink, 300)
+        metrics = server.ask("GET", "/metrics").body.decode().splitlines()
         assert server.stop() == 0
         assert "The model was not taken over" in server.stderr()
+    told = {line.partition('version="')[2][:1]: line[-3:] for line in metrics if line.startswith("mlship_model_info")}
+    assert told.pop("2") == "1.0"
+    assert set(told.values()) == {"0.0"}, "one model scores"
     assert len(found) == 300
     digests = [record.headers["mlship.digest"].decode() for record in found]
     assert digests.count(first) == 200
@@ -278,6 +279,7 @@ def test_topic_that_is_not_there(topics: Topics, model: Path) -> None:
         (("--kafka-config", "k", "--topic-in", "a", "--topic-out", "a"), "Two of the topics are the same"),
         (("--kafka-config", "/none", "--topic-in", "a", "--topic-out", "b"), "'/none' cannot be read"),
         (("other.onnx", "--kafka-config", "k", "--topic-in", "a", "--topic-out", "b"), "2 models are named"),
+        (("--max-rows", "5", "--kafka-config", "k"), "--max-rows is for requests"),
     ],
 )
 def test_options_that_do_not_belong_together(model: Path, options: tuple[str, ...], told: str) -> None:
@@ -287,131 +289,18 @@ def test_options_that_do_not_belong_together(model: Path, options: tuple[str, ..
     assert told in result["error"]["message"]
 
 
+@pytest.mark.parametrize("named", [("churn=m.onnx",), ("s3://models/m.onnx", "--watch")])
+def test_models_as_a_topic_has_none(named: tuple[str, ...]) -> None:
+    """A name for the path of requests, and a watch of what is no file, would do nothing, and are refused."""
+    options = ["--kafka-config", "k", "--topic-in", "a", "--topic-out", "b", "--json"]
+    code, result, _ = ended([sys.executable, "-m", "mlship", "serve", *named, *options])
+    assert code == 2
+    assert named[0] in result["error"]["message"]
+
+
 def test_without_the_library(model: Path, tmp_path: Path) -> None:
     """Without confluent-kafka the exit code is 8, and the extra is named."""
     blocked = "import sys; sys.modules['confluent_kafka'] = None; from mlship.cli.main import main; main()"
     options = ["--kafka-config", str(tmp_path / "k"), "--topic-in", "a", "--topic-out", "b", "--json"]
     code, result, _ = ended([sys.executable, "-c", blocked, "serve", str(model), *options])
     assert (code, result["error"]["hint"]) == (8, "pip install 'mlship[kafka]'")
-
-
-def test_a_killed_parent_ends_all(topics: Topics, model: Path) -> None:
-    """Without the process that answers for them and minds them, those that read end, and leave nothing behind."""
-    with topics.scored(model, workers=2) as server:
-        workers = server.children()
-        files = [file for file in _open_files(workers[-1]) if "mlship-stream-" in str(file)]
-        server.process.kill()
-        server.process.wait()
-        until = time.monotonic() + 30
-        while any(map(_runs, workers)) and time.monotonic() < until:
-            time.sleep(0.2)
-        assert not any(map(_runs, workers))
-    assert files
-    assert not any(file.exists() for file in files)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _open_files(pid: int) -> list[Path]:
-    found = []
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.append(link.readlink())
-    return found
-
-
-def test_who_replaces_a_process_has_its_model(
-    topics: Topics, model: Path, rows: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    """A model that was refused, or a file that is gone, is not what a replacement scores with."""
-    own = tmp_path / "own.onnx"
-    shutil.copy(model, own)
-    with topics.scored(own) as server:
-        digest = server.ready["model"]["digest"]
-        other = [sys.executable, "-m", "mlship", "export", str(SAMPLES / "penguins" / "model.pkl"), "-o", str(own)]
-        subprocess.run([*other, "-q", "--overwrite"], check=True, env=environment(), timeout=120)
-        server.process.send_signal(signal.SIGHUP)
-        _wait_for(lambda: "was not taken over" in server.stderr())
-        own.unlink()
-        _kill_reader(server)
-        topics.put(records_of(rows, 50))
-        found = topics.committed(topics.sink, 50)
-        assert {record.headers["mlship.digest"].decode() for record in found} == {digest}
-        assert server.stop() == 0
-
-
-def _kill_reader(server: Server) -> None:
-    for pid in server.children():
-        if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-
-
-def _wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not done() and time.monotonic() < until:
-        time.sleep(0.2)
-    assert done()
-
-
-@pytest.mark.whole
-def test_a_process_that_hangs_is_replaced(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
-    """One without a sign of life for max.poll.interval.ms is killed, and another one scores on."""
-    with topics.config.open("a", encoding="utf-8") as stream:
-        stream.write("max.poll.interval.ms=7000\n")
-    with topics.scored(model) as server:
-        time.sleep(2)
-        before = set(server.children())
-        for pid in before:
-            if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGSTOP)
-        _wait_for(lambda: "no sign of life" in server.stderr(), 60)
-        topics.put(records_of(rows, 50))
-        assert len(topics.committed(topics.sink, 50)) == 50
-        assert server.stop() == 0
-
-
-def test_records_that_cannot_be_handed_on_are_named(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
-    """A record that no topic takes ends the stream with its place."""
-    producer = Producer({"bootstrap.servers": topics.broker.address, "message.max.bytes": 20_000_000})
-    large = json.dumps({**rows[0], "mean area": "x" * 2_000_000})
-    producer.produce(topics.source, large, b"large")
-    producer.flush(30)
-    small = topics.broker.topic(f"{topics.rejects}.small", 1, **{"max.message.bytes": "1000000"})
-    here = Topics(topics.broker, topics.source, topics.sink, small, topics.config)
-    code, result, _ = ended(here.command(model))
-    assert code == 6
-    assert f"What came of record {topics.source}/" in result["error"]["message"]
-
-
-@pytest.mark.parametrize("keep", ["prediction", "id,probability_1"])
-def test_kept_fields_that_are_outputs(topics: Topics, model: Path, keep: str) -> None:
-    """A field that would stand beside an output column of its name is refused, as in batch."""
-    code, result, _ = ended(topics.command(model, "--keep", keep))
-    assert code == 2
-    assert "is an output column of the model" in result["error"]["message"]
-
-
-def test_an_empty_name_is_no_topic(topics: Topics, model: Path) -> None:
-    """A variable of a shell that is not set names no topic of rejects."""
-    topics.put([(b"a", b"{bad")])
-    options = ["--kafka-config", str(topics.config), "--topic-in", topics.source, "--topic-out", topics.sink]
-    command = [sys.executable, "-m", "mlship", "serve", str(model), "--port", "0", "--json", *options]
-    code, _, text = ended([*command, "--topic-rejects", "", "--workers", "1"])
-    assert code == 3
-    assert "bad_json" in text
-
-
-def test_a_broker_that_assigns(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
-    """The newer protocol of groups, in which the broker assigns partitions, is as good."""
-    lines = topics.config.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith(("session.timeout.ms", "heartbeat.interval.ms"))]
-    topics.config.write_text("\n".join([*kept, "group.protocol=consumer", ""]), encoding="utf-8")
-    topics.put(records_of(rows, 200))
-    with topics.scored(model, workers=2) as server:
-        assert len(topics.committed(topics.sink, 200)) == 200
-        assert server.stop() == 0

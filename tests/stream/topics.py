@@ -29,7 +29,12 @@ class Record:
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: Mapping[str, bytes]
+    all_headers: Sequence[tuple[str, bytes]]
+
+    @property
+    def headers(self) -> Mapping[str, bytes]:
+        """Its headers; of those of one name the last."""
+        return dict(self.all_headers)
 
     @property
     def json(self) -> Any:
@@ -104,7 +109,7 @@ class Topics:
                     ended.add(partition)
                     continue
                 headers: Any = message.headers() or []
-                found.append(Record(partition, _bytes(message.key()), _bytes(message.value()), dict(headers)))
+                found.append(Record(partition, _bytes(message.key()), _bytes(message.value()), headers))
         consumer.close()
         return found
 

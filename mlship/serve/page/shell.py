@@ -20,6 +20,8 @@ _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+_ASK = b"<!-- ask.part -->\n"
+"""Where both pages ask for a token, in the same words."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,9 +42,15 @@ def shell_views(program: View | None) -> dict[str, View]:
     """
     views: dict[str, View] = {}
     pages: dict[str, Reply] = {}
-    for file in (files(__package__) / "files").iterdir():
+    folder = files(__package__) / "files"
+    for file in folder.iterdir():
         stem, _, kind = file.name.rpartition(".")
-        reply = Reply(200, file.read_bytes(), _TYPES[kind], _HEADERS)
+        if kind not in _TYPES:
+            continue
+        data = file.read_bytes()
+        if kind == "html":
+            data = data.replace(_ASK, (folder / "ask.part").read_bytes())
+        reply = Reply(200, data, _TYPES[kind], _HEADERS)
         if kind == "html":
             pages[stem] = reply
         else:
