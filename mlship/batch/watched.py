@@ -41,25 +41,19 @@ def _labels(output: dict[str, Any]) -> Iterator[Section]:
     rows = [("others" if one["label"] is None else one["label"], one["rows"], one["share"]) for one in shown]
     if rest:
         rows.append((f"{len(rest):,} more", sum(one["rows"] for one in rest), sum(one["share"] for one in rest)))
-    title = f"Predictions: {output['output']}"
     then = output.get("then", {}).get("shares")
-    if then is None:
-        told = tuple((label, number(count), share(part)) for label, count, part in rows)
-        drawn = Bars(title, tuple(Bar(label, (part,), (share(part),)) for label, _, part in rows))
-        yield Section(title, ("label", "rows", "share"), told, drawn)
-        return
-    both = [(label, count, part, then.get(label)) for label, count, part in rows]
-    known = {label for label, *_ in rows}
-    both += [(label, 0, 0.0, part) for label, part in then.items() if label not in known][:_MOST_LABELS]
+    series = ("",) if then is None else _SERIES
+    if then is not None:
+        known = {label for label, *_ in rows}
+        rows += [(label, 0, 0.0) for label in then if label not in known][:_MOST_LABELS]
+    told = [(label, count, (part, (then or {}).get(label))[: len(series)]) for label, count, part in rows]
+    title = f"Predictions: {output['output']}"
+    bars = (Bar(label, tuple(part or 0.0 for part in parts), tuple(map(share, parts))) for label, _, parts in told)
     yield Section(
         title,
-        ("label", "rows", "share", _SAMPLE),
-        tuple((label, number(count), share(part), share(before)) for label, count, part, before in both),
-        Bars(
-            title,
-            tuple(Bar(label, (part, before or 0.0), (share(part), share(before))) for label, _, part, before in both),
-            _SERIES,
-        ),
+        ("label", "rows", "share", _SAMPLE)[: 2 + len(series)],
+        tuple((label, number(count), *map(share, parts)) for label, count, parts in told),
+        Bars(title, tuple(bars), series),
     )
 
 

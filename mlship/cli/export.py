@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,7 +14,8 @@ from mlship.errors import UsageError
 if TYPE_CHECKING:
     from mlship.cli.console import Console
     from mlship.export.job import ExportJob, ExportReport
-    from mlship.export.limits import Limits
+
+_AS_THEY_ARE = ("model", "output", "sample", "name", "tolerance", "precision", "report", "overwrite", "verbose")
 
 
 def export(
@@ -47,19 +48,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Turn a fitted model into one ONNX file that is proven equal to it."""
+    options = dict(locals())  # by name, since there are so many
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
     from mlship.cli.export_advise import advise_on, needs_of
     from mlship.cli.export_target import bundle
-    from mlship.export.job import ExportJob
-    from mlship.export.loading import Loading
     from mlship.export.run import run_export
 
-    names = tuple(columns.split(",")) if columns is not None else None
-    job = ExportJob(model, output, sample, names, tuple(null or ()), name, model_version, _labels(label or []))
-    job = replace(job, tolerance=tolerance, precision=precision, limits=_limits(time_limit, memory_limit))
-    job = replace(job, loading=Loading(tuple(trust or ()), tuple(python_path or ()), allow_version_mismatch))
-    job = replace(job, report=report, measure=not quiet or report is not None, overwrite=overwrite, verbose=verbose)
+    job = _job_of(options)
     needs = needs_of(advise, (rate, latency, freshness, cpu_hour), target)
     if needs is not None:
         advise_on(console, job, needs, _show_tables)
@@ -69,10 +65,25 @@ def export(
         _show(console, job, run_export(job))
 
 
-def _limits(seconds: float, memory: str | None) -> Limits:
+def _job_of(given: Mapping[str, Any]) -> ExportJob:
+    """What is asked for, by the command's parameters."""
+    from mlship.export.job import ExportJob
     from mlship.export.limits import Limits
+    from mlship.export.loading import Loading
 
-    return Limits(seconds, parse_size(memory, "--memory-limit") if memory is not None else None)
+    memory, columns = given["memory_limit"], given["columns"]
+    return ExportJob(
+        **{name: given[name] for name in _AS_THEY_ARE},
+        columns=tuple(columns.split(",")) if columns is not None else None,
+        null=tuple(given["null"] or ()),
+        version=given["model_version"],
+        labels=_labels(given["label"] or []),
+        limits=Limits(given["time_limit"], parse_size(memory, "--memory-limit") if memory is not None else None),
+        loading=Loading(
+            tuple(given["trust"] or ()), tuple(given["python_path"] or ()), given["allow_version_mismatch"]
+        ),
+        measure=not given["quiet"] or given["report"] is not None,
+    )
 
 
 def _labels(texts: list[str]) -> dict[str, str]:
