@@ -1,8 +1,10 @@
 // How the server is asked: with the token where there is one, and with errors that say what it said.
 
-import { byId, say } from "/page/dom.js";
+import { byId, say } from "./dom.js";
 
-const KEY = "mlship.token";
+// Where the server is: a proxy may have put it under a path of its own, and others beside it.
+const ROOT = new URL("../", import.meta.url);
+const KEY = `mlship.token ${ROOT.pathname}`;
 let token = "";
 try {
   token = sessionStorage.getItem(KEY) ?? "";
@@ -20,12 +22,14 @@ export class Refused extends Error {
   }
 }
 
+export const urlOf = (path) => new URL(`.${path}`, ROOT).href;
+
 export async function ask(path, { body, type, accept = "application/json", signal } = {}) {
   const headers = { Accept: accept };
   if (type) headers["Content-Type"] = type;
   if (token) headers.Authorization = `Bearer ${token}`;
   const method = body === undefined ? "GET" : "POST";
-  const response = await fetch(path, { method, headers, body, signal, credentials: "same-origin", redirect: "error" });
+  const response = await fetch(urlOf(path), { method, headers, body, signal, credentials: "same-origin", redirect: "error" });
   if (response.ok) return response;
   let error = null;
   try {

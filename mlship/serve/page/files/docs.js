@@ -1,7 +1,7 @@
 // /openapi.json for people: paths, what they take and answer, schemas, examples.
 
-import { ask, open } from "/page/api.js";
-import { byId, el, fill } from "/page/dom.js";
+import { ask, open } from "./api.js";
+import { byId, el, fill } from "./dom.js";
 
 let spec = null;
 let examples = {};

@@ -1,6 +1,6 @@
 // One field of the form: what is typed becomes the JSON text that is sent, digit by digit.
 
-import { count, el } from "/page/dom.js";
+import { count, el } from "./dom.js";
 
 const NUMBER = /^([+-]?)(\d*)(\.\d*)?(e[+-]?\d+)?$/i;
 const ANOTHER = "another";

@@ -1,8 +1,8 @@
 // A file of CSV, dropped or chosen: scored, told, and handed back.
 
-import { Refused } from "/page/api.js";
-import { byId, count, el, fill, say, table } from "/page/dom.js";
-import { Scoring } from "/page/scoring.js";
+import { Refused } from "./api.js";
+import { byId, count, el, fill, say, table } from "./dom.js";
+import { Scoring } from "./scoring.js";
 
 export class FileWork {
   constructor() {

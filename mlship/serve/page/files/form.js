@@ -1,8 +1,8 @@
 // The form: a field for each column of the model, and what the model answers, as one types.
 
-import { ask, exact, Refused } from "/page/api.js";
-import { byId, el, fill, percent, say } from "/page/dom.js";
-import { makeField } from "/page/fields.js";
+import { ask, exact, Refused } from "./api.js";
+import { byId, el, fill, percent, say } from "./dom.js";
+import { makeField } from "./fields.js";
 
 const PAUSE = 250; // ms after the last key
 const CHATTER = 900; // ms after which a new answer is read aloud

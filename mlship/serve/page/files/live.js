@@ -1,7 +1,7 @@
 // Charts of how the server is, asked for as long as somebody looks.
 
-import { ask, Refused } from "/page/api.js";
-import { byId, el, fill, say, table } from "/page/dom.js";
+import { ask, Refused } from "./api.js";
+import { byId, el, fill, say, table } from "./dom.js";
 
 // What a picture is made of; all else is left out, whoever sent it.
 const ELEMENTS = new Set(["svg", "g", "title", "desc", "rect", "line", "polyline", "polygon", "path", "circle", "text", "tspan"]);

@@ -1,11 +1,11 @@
 // The page: what the model is, and the parts that work with it.
 
-import { ask, open } from "/page/api.js";
-import { byId, count, el, fill, table } from "/page/dom.js";
-import { Form } from "/page/form.js";
-import { FileWork } from "/page/file.js";
-import { showSnippets } from "/page/snippets.js";
-import { Live } from "/page/live.js";
+import { ask, open } from "./api.js";
+import { byId, count, el, fill, table } from "./dom.js";
+import { Form } from "./form.js";
+import { FileWork } from "./file.js";
+import { showSnippets } from "./snippets.js";
+import { Live } from "./live.js";
 
 let about = null;
 const again = () => reload(); // the next answer tells again what is new

@@ -3,8 +3,8 @@
 // stands as it does in the file, and any other is quoted where it has to be: the values are those that batch writes,
 // and the bytes too where the file has the quotes that batch would write.
 
-import { ask, Refused } from "/page/api.js";
-import { delimiterOf, fieldsOf, hasDecimalCommas, recordOf, Records, tooLong } from "/page/csv.js";
+import { ask, Refused } from "./api.js";
+import { delimiterOf, fieldsOf, hasDecimalCommas, recordOf, Records, tooLong } from "./csv.js";
 
 const WORDS = { ",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe" };
 const LOOKED_AT = 200; // records, and characters, by which it is found how numbers are written, as batch finds it

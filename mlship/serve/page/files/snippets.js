@@ -1,6 +1,7 @@
 // Commands that ask the same as the form, for a terminal, for Python and for JavaScript.
 
-import { byId, el, fill, say } from "/page/dom.js";
+import { urlOf } from "./api.js";
+import { byId, el, fill, say } from "./dom.js";
 
 let shown = "";
 
@@ -9,7 +10,7 @@ export function showSnippets(about, model, record) {
   const key = JSON.stringify([model.path, about.token, body]);
   if (key === shown) return;
   shown = key;
-  const url = `${location.origin}${model.path}`;
+  const url = urlOf(model.path);
   const said = record === null ? "They send an example" : "They send what the form holds";
   byId("code-note").textContent = about.token ? `${said}, and read the token from the variable MLSHIP_TOKEN.` : `${said}.`;
   const made = [
