@@ -8,6 +8,7 @@ has taken; and nothing is scored for a client that no longer waits.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -171,9 +172,10 @@ class Dispatch:
         try:
             self._desk.admit(exchange)
             call = self._desk.read(exchange, body) if light else await self._on_thread(self._desk.read, exchange, body)
-            until = _until(exchange, call.seconds, self._room.timeout)
+            hard = time.monotonic() + self._room.timeout
+            until = min(hard, time.monotonic() + _seconds(exchange, call.seconds))
             future = self._batchers[id(endpoint.served)].submit(call.feed, until)
-            scored = await self._in_time(future, until, endpoint.served)
+            scored = await self._in_time(future, until, hard, endpoint.served)
             exchange.queue, exchange.score, exchange.together = scored.queue, scored.score, scored.together
             if light and call.feed.rows <= _ROWS_INLINE:
                 return self._desk.write(exchange, call, scored.outputs)
@@ -182,9 +184,8 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return self._desk.refuse(exchange, error)
 
-    async def _in_time(self, future: Future[Scored], until: float, served: Served) -> Scored:
+    async def _in_time(self, future: Future[Scored], until: float, hard: float, served: Served) -> Scored:
         """Wait for a call as long as the client does; one that has begun goes on, and is looked after later."""
-        hard = time.monotonic() + self._room.timeout
         waited = asyncio.wrap_future(future)
         try:
             done, _ = await asyncio.wait((waited,), timeout=max(0.0, until - time.monotonic()))
@@ -196,8 +197,8 @@ class Dispatch:
         waited.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody waits for it
         if future.cancel():  # it was still in line
             raise too_late()
-        left = hard - time.monotonic()
-        if left > _MOMENT:
+        if hard - until > _MOMENT:  # by what was agreed: a busy machine may look at its clock late
+            left = max(0.0, hard - time.monotonic())
             asyncio.get_running_loop().call_later(left, self._look_after, future, served)
             raise too_late()
         self._look_after(future, served)
@@ -255,9 +256,10 @@ def overloaded() -> RequestRefused:
     )
 
 
-def _until(exchange: Exchange, seconds: float | None, longest: float) -> float:
-    """When a request is given up: after `--timeout`, or earlier where client or proxy say so."""
-    given = exchange.environ.get(_DEADLINE)
-    if given is not None and given.isdecimal() and len(given) < 10 and int(given):  # 0 is no limit for Envoy
-        seconds = min(int(given) / 1000, seconds if seconds is not None else longest)
-    return time.monotonic() + (longest if seconds is None else min(seconds, longest))
+def _seconds(exchange: Exchange, given: float | None) -> float:
+    """How long the client waits: what its request says, or a proxy before it; infinite where nobody does."""
+    seconds = math.inf if given is None else given
+    header = exchange.environ.get(_DEADLINE)
+    if header is not None and header.isdecimal() and len(header) < 10 and int(header):  # 0 is no limit for Envoy
+        seconds = min(seconds, int(header) / 1000)
+    return seconds

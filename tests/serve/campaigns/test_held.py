@@ -115,10 +115,22 @@ def test_who_stops_reading_is_let_go(city_path: Path) -> None:
         assert time.monotonic() - begun < 12
 
 
+BUSY = """
+    from mlship.serve.batcher import Batcher
+    submit = Batcher.submit
+    def late(batcher, feed, until):
+        future = submit(batcher, feed, until)
+        time.sleep(0.05)
+        return future
+    Batcher.submit = late
+"""
+"""The event loop stands still for a while after it has handed a call on, as it does on a busy machine."""
+
+
 def test_a_replacement_that_dies_is_replaced(city_path: Path) -> None:
     """When the worker that takes the place of a hanging one is killed, another does, and the hanging one ends."""
     hanging = post("/predict", json.dumps([{NUMBERS[0]: 666.0, NUMBERS[1]: 0.0, "city": "Porto"}]).encode())
-    code = program(HANG, pace="call=0.005, batching=False")
+    code = program(HANG + BUSY, pace="call=0.005, batching=False")
     with serving(city_path, "--workers", "1", "--threads", "3", "--timeout", "1", code=code) as server:
         (hung,) = server.children()
         assert server.raw(hanging).status == 503
