@@ -106,7 +106,11 @@ Label = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what mlship did not write.")]
 TargetName = Annotated[
     str | None,
-    typer.Option("--target", metavar="|".join(TARGET_NAMES), help="Make a folder with all that deploying there takes."),
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help=f"Make a folder with all that deploying there takes: {', '.join(TARGET_NAMES)}.",
+    ),
 ]
 Report = Annotated[
     Path | None, typer.Option(metavar="FILE.html|.json", help="Where to write what was found, for people or programs.")

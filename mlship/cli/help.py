@@ -5,6 +5,7 @@ Plain text: it reads the same on a terminal, in a pipe and under NO_COLOR.
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections import defaultdict
@@ -16,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 COMMON = "Common"
 """The group of the options that all commands have."""
 _WIDEST, _NARROWEST = 100, 24
+_FLOAT = re.compile(r"(?<![\d.])\d+\.0(?![\d.])")  # in defaults and limits; no part of an address
 
 
 class Command(TyperCommand):
@@ -72,6 +74,7 @@ def _groups(command: TyperCommand | TyperGroup, ctx: Any) -> dict[str, list[tupl
         record = parameter.get_help_record(ctx)
         if record is None:
             continue
+        record = (record[0], _FLOAT.sub(lambda number: f"{float(number[0]):g}", record[1]))
         title = getattr(parameter, "rich_help_panel", None) or kind
         if title == COMMON or (parameter.name == "help" and not isinstance(command, TyperGroup)):
             common.append(record)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 _LIMITS, _WHO, _RUN = "Limits", "Who may ask", "Running"
-_KAFKA = "Instead of requests, a topic of Apache Kafka"
+_KAFKA = "Topics of Apache Kafka"
 
 Models = Annotated[
     list[str],

@@ -218,6 +218,7 @@ def test_connect_and_absolute_form(server: Server) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.whole
 def test_half_a_request_in_a_pipeline_has_an_end(server: Server) -> None:
     """What begins behind a whole request, and does not go on, is 408 in the time of any other request."""
     begun = time.monotonic()

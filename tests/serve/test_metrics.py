@@ -63,6 +63,7 @@ def test_counts_outlive_workers_and_reloads(tmp_path: Path) -> None:
         scraped_until(server, lambda found: found[ANSWERED] == 35)
 
 
+@pytest.mark.whole
 def test_ten_replacements_leave_no_files(city_path: Path, tmp_path: Path) -> None:
     """A worker that is killed ten times leaves as many files as one that was never replaced."""
     with serving(city_path, "--workers", "1", env={"TMPDIR": str(tmp_path)}) as server:

@@ -137,6 +137,7 @@ def test_plain_http_is_not_answered(encrypted: Server) -> None:
             assert not connection.recv(1000).startswith(b"HTTP")
 
 
+@pytest.mark.whole
 def test_silent_client_is_dropped(encrypted: Server, authority: Authority) -> None:
     """A client that connects and says nothing is dropped within seconds, and keeps nobody waiting."""
     with socket.create_connection(("127.0.0.1", encrypted.port), timeout=20) as silent:

@@ -21,6 +21,7 @@ from tests.serve.campaigns.requests import ask, body, judged, score
 from tests.serve.server import JSON, Server, answer_of, read_answer
 
 
+@pytest.mark.whole
 def test_ten_thousand_requests_on_one_connection(city_path: Path, whole: bool) -> None:
     """A connection is kept for as long as it is used, and each answer belongs to its request."""
     count = 10_000 if whole else 2_000
@@ -92,6 +93,7 @@ def test_clients_that_break_off(city_path: Path, whole: bool) -> None:
     assert "rror" not in log
 
 
+@pytest.mark.whole
 def test_too_few_descriptors(city_path: Path) -> None:
     """With 64 descriptors and 200 connections the server does not spin, and answers when they are gone."""
     code = program(start="resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))")

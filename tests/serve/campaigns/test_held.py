@@ -95,6 +95,7 @@ SMALL_BUFFERS = """
 """The kernel takes a few kB of an answer, so that the rest is left to the server."""
 
 
+@pytest.mark.whole
 def test_who_stops_reading_is_let_go(city_path: Path) -> None:
     """Clients that ask and never read are gone some seconds later, however little is left for them."""
     with serving(city_path, *ONE, code=program(SMALL_BUFFERS)) as server, contextlib.ExitStack() as stack:
@@ -127,6 +128,7 @@ BUSY = """
 """The event loop stands still for a while after it has handed a call on, as it does on a busy machine."""
 
 
+@pytest.mark.whole
 def test_a_replacement_that_dies_is_replaced(city_path: Path) -> None:
     """When the worker that takes the place of a hanging one is killed, another does, and the hanging one ends."""
     hanging = post("/predict", json.dumps([{NUMBERS[0]: 666.0, NUMBERS[1]: 0.0, "city": "Porto"}]).encode())

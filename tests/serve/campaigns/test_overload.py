@@ -74,6 +74,7 @@ def test_ten_times_too_much(slow_server: Server, whole: bool) -> None:
     assert "Traceback" not in slow_server.stderr()
 
 
+@pytest.mark.whole
 def test_half_as_much_again(city_path: Path, whole: bool) -> None:
     """A small model at one and a half times its best still gives seven tenths of it, and recovers."""
     with serving(city_path, *ONE) as server:

@@ -73,11 +73,11 @@ def test_tiny_chunks(raw_server: Server, whole: bool) -> None:
 @pytest.mark.parametrize(
     ("begin", "part"),
     [
-        pytest.param(b"1;a=", b"b" * 1024, id="extension"),
+        pytest.param(b"1;a=", b"b" * 1024, id="extension", marks=pytest.mark.whole),
         pytest.param(b"1", b"0" * 1024, id="size"),
-        pytest.param(b"0\r\n", b"X-Trailer: " + b"y" * 500 + b"\r\n", id="trailers"),
+        pytest.param(b"0\r\n", b"X-Trailer: " + b"y" * 500 + b"\r\n", id="trailers", marks=pytest.mark.whole),
         pytest.param(b"0\r\nX-Trailer: ", b"y" * 1024, id="trailer"),
-        pytest.param(b"", b"1;" + b"a" * 200 + b"\r\n[\r\n", id="extensions"),
+        pytest.param(b"", b"1;" + b"a" * 200 + b"\r\n[\r\n", id="extensions", marks=pytest.mark.whole),
     ],
 )
 def test_no_end_of_a_chunk(raw_server: Server, begin: bytes, part: bytes) -> None:

@@ -26,6 +26,7 @@ def test_memory_does_not_grow(city_path: Path, total: int) -> None:
     assert "Traceback" not in log
 
 
+@pytest.mark.whole
 def test_a_leak_is_seen(city_path: Path) -> None:
     """The same look at a server that keeps all bodies finds the growth: the check is no blind one."""
     with serving(city_path, *ONE, code=program(LEAK)) as server:

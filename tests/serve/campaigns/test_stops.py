@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks import load
 from tests.serve.campaigns.programs import ONE, serving
 from tests.serve.campaigns.requests import ask, judged
@@ -27,6 +29,7 @@ def _loads(port: int) -> list[load.Background]:
     return [load.Background(kept), load.Background(fresh)]
 
 
+@pytest.mark.whole
 def test_nobody_is_reset_by_a_stop(city_path: Path, whole: bool) -> None:
     """Each SIGTERM under load leaves only whole answers, and then a closed port."""
     for attempt in range(20 if whole else 2):

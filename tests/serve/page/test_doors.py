@@ -78,6 +78,7 @@ def test_a_token_is_kept_where_it_was_accepted_and_nowhere_else(guarded: Server,
         assert TOKEN in page.evaluate(kept)
 
 
+@pytest.mark.whole
 def test_another_server_in_its_place(watched: Callable[..., Any], tmp_path: Path) -> None:
     """When the server comes back with another model the page shows that one, and with another token it asks for it."""
     for name, model in (("html", html_model()), ("kinds", kinds_model())):

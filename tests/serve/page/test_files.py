@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.serve.page.dropping import AGE, DROP, OTHER, PARTLY
 from tests.serve.page.models import sampled_city_model
 from tests.serve.server import Server, run, serving
@@ -100,6 +102,7 @@ def test_files_of_all_kinds(server: Server, watched: Callable[..., Any]) -> None
             work.get_by_text(told).wait_for()
 
 
+@pytest.mark.whole
 def test_parts_are_read_by_the_rules_of_the_file(server: Server, watched: Callable[..., Any], tmp_path: Path) -> None:
     """How numbers are written is found once for a file, as batch finds it, and not anew for each part of it."""
     (tmp_path / "cities.onnx").write_bytes(sampled_city_model())
@@ -155,6 +158,7 @@ def test_columns_that_are_lacking_are_told_once(server: Server, watched: Callabl
         assert [url for url in asked if "/predict" in url] == []
 
 
+@pytest.mark.whole
 def test_a_quote_that_is_never_closed_ends_soon(watched: Callable[..., Any], city_path: Path) -> None:
     """Many lines within a quote are looked at once, and a record longer than a body is refused before the file ends."""
     with serving(city_path, "--workers", "1", "--max-body", "4MB") as server, watched(server) as page:

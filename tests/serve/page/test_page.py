@@ -82,6 +82,22 @@ def test_errors_stand_beside_their_fields(server: Server, watched: Callable[...,
         page.get_by_text("It comes as you type").wait_for()
 
 
+def test_a_busy_server_is_asked_again(server: Server, watched: Callable[..., Any]) -> None:
+    """What is typed is answered once the server has time for it, without another key."""
+    busy = {
+        "status": 503,
+        "headers": {"Retry-After": "1"},
+        "json": {"error": {"code": "overloaded", "message": "Busy."}},
+    }
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.route("**/predict", lambda route: route.fulfill(**busy))
+        page.click("#example")
+        page.locator("#shown", has_text="Busy.").wait_for()
+        page.unroute("**/predict")
+        page.wait_for_selector("#shown strong")
+
+
 def test_code_works_as_copied(server: Server, watched: Callable[..., Any]) -> None:
     """What the copy buttons copy for curl, Python and JavaScript gets the answer that the form shows."""
     expected = server.ask("POST", "/predict", RECORD).json["predictions"]

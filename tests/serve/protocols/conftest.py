@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -29,16 +30,22 @@ def _made(sample: Sample, folder: Path) -> Scored:
     return Scored(session.card.name, folder, session.signature, frame, expected, client)
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sample], Scored]:
+    """Makes a sample's model and scores, once: a fixture with parameters is made anew in each module."""
+    return functools.cache(lambda sample: _made(sample, tmp_path_factory.mktemp(sample.name)))
+
+
 @pytest.fixture(scope="session", params=ALL, ids=lambda sample: sample.name)
-def scored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scored:
+def scored(request: pytest.FixtureRequest, made: Callable[[Sample], Scored]) -> Scored:
     """A sample that was exported and scored in batch, and a client of an application that serves it."""
-    return _made(request.param, tmp_path_factory.mktemp(request.param.name))
+    return made(request.param)
 
 
 @pytest.fixture(scope="session")
-def penguins(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+def penguins(made: Callable[[Sample], Scored]) -> Scored:
     """The sample with texts and missing values."""
-    return _made(PENGUINS, tmp_path_factory.mktemp("penguins"))
+    return made(PENGUINS)
 
 
 @pytest.fixture(scope="session")

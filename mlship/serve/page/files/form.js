@@ -6,6 +6,7 @@ import { makeField } from "./fields.js";
 
 const PAUSE = 250; // ms after the last key
 const CHATTER = 900; // ms after which a new answer is read aloud
+const AGAIN = 3; // s after which a server that could not be reached is asked again
 const MOST = 50; // figures that are shown at once
 
 export class Form {
@@ -162,6 +163,10 @@ export class Form {
     const message = error instanceof Refused ? error.message : "The server cannot be reached.";
     fill(byId("shown"), el("p", { class: "error" }, told ? `${some}: see the fields.` : message));
     this.voice = setTimeout(() => say(byId("said"), told ? `${some}.` : "No prediction."), CHATTER);
+    const isPassing = !(error instanceof Refused) || error.status === 503;
+    if (!isPassing) return;
+    this.last = undefined;
+    this.later(1000 * (error.retry || AGAIN));
   }
 }
 
