@@ -175,7 +175,7 @@ def artifact_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], byt
         folder = tmp_path_factory.mktemp("bulk")
         case = CASES[name]
         joblib.dump(case.make().fit(*case.data()), folder / "model.joblib")
-        run_export(ExportJob(folder / "model.joblib", output=folder / "model.onnx"))
+        run_export(ExportJob(folder / "model.joblib", output=folder / "model.onnx", confined=False))
         return (folder / "model.onnx").read_bytes()
 
     return make
@@ -276,7 +276,7 @@ def test_large_forest_is_laid_out_because_it_pays(tmp_path: Path) -> None:
     """A forest of several classes is much faster when each tree is walked once and not once a class."""
     frame, target = datasets.make_classification(4000, 20, n_informative=12, n_classes=3, random_state=0)
     joblib.dump(RandomForestClassifier(60, random_state=0).fit(frame, target), tmp_path / "model.joblib")
-    run_export(ExportJob(tmp_path / "model.joblib", output=tmp_path / "model.onnx"))
+    run_export(ExportJob(tmp_path / "model.joblib", output=tmp_path / "model.onnx", confined=False))
     session = open_session(SessionSpec(tmp_path / "model.onnx", purpose="bulk"))
     assert session.way.by_tree
     assert session.way.rows in trial.SIZES
@@ -347,7 +347,7 @@ def test_trees_whose_leaves_add_to_many_sums_stay_as_they_are(tmp_path: Path, mo
     monkeypatch.setattr(ensembles, "_SMALLEST", 0.0)
     frame, _ = cells()
     joblib.dump(RandomTreesEmbedding(4, random_state=0, sparse_output=False).fit(frame), tmp_path / "model.joblib")
-    run_export(ExportJob(tmp_path / "model.joblib", output=tmp_path / "model.onnx"))
+    run_export(ExportJob(tmp_path / "model.joblib", output=tmp_path / "model.onnx", confined=False))
     data = (tmp_path / "model.onnx").read_bytes()
     assert b"TreeEnsemble" in data
     assert bulk.laid_out(data) is None
