@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,10 +22,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from mlship.stream.identity import Identity
-from tests.serve.server import Server, environment
-from tests.stream.conftest import SAMPLES
+from tests.serve.models import sum_model
+from tests.serve.server import Server
+from tests.stream.broker import Broker
+from tests.stream.conftest import Refused
 from tests.stream.test_stream import ended
-from tests.stream.topics import Topics, records_of
+from tests.stream.topics import SOON, Topics, records_of
 
 
 def test_a_killed_parent_ends_all(topics: Topics, model: Path) -> None:
@@ -60,15 +61,15 @@ def _open_files(pid: int) -> list[Path]:
 
 
 def test_who_replaces_a_process_has_its_model(
-    topics: Topics, model: Path, rows: list[dict[str, Any]], tmp_path: Path
+    broker: Broker, model: Path, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """A model that was refused, or a file that is gone, is not what a replacement scores with."""
+    topics = Topics.new(broker, **SOON)
     own = tmp_path / "own.onnx"
     shutil.copy(model, own)
     with topics.scored(own) as server:
         digest = server.ready["model"]["digest"]
-        other = [sys.executable, "-m", "mlship", "export", str(SAMPLES / "penguins" / "model.pkl"), "-o", str(own)]
-        subprocess.run([*other, "-q", "--overwrite"], check=True, env=environment(), timeout=120)
+        own.write_bytes(sum_model(("a",)))
         server.process.send_signal(signal.SIGHUP)
         _wait_for(lambda: "was not taken over" in server.stderr())
         own.unlink()
@@ -123,9 +124,9 @@ def test_records_that_cannot_be_handed_on_are_named(topics: Topics, model: Path,
 
 
 @pytest.mark.parametrize("keep", ["prediction", "id,probability_1"])
-def test_kept_fields_that_are_outputs(topics: Topics, model: Path, keep: str) -> None:
+def test_kept_fields_that_are_outputs(topics: Topics, model: Path, refused: Refused, keep: str) -> None:
     """A field that would stand beside an output column of its name is refused, as in batch."""
-    code, result, _ = ended(topics.command(model, "--keep", keep))
+    code, result, _ = refused(*topics.arguments(model, "--keep", keep))
     assert code == 2
     assert "is an output column of the model" in result["error"]["message"]
 

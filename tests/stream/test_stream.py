@@ -9,23 +9,39 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.serve.server import environment
-from tests.stream.broker import PASSWORD, USER, free_port
-from tests.stream.conftest import SAMPLES
-from tests.stream.topics import Record, Topics, records_of
+from tests.stream.broker import PASSWORD, USER, Broker, free_port
+from tests.stream.conftest import Refused
+from tests.stream.topics import SOON, Record, Topics, records_of
+
+
+def background(command: list[str]) -> subprocess.Popen[str]:
+    """Start a stream that ends by itself."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, env=environment()
+    )
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """Return the exit code of a stream that ends by itself, its JSON and what it told people."""
+    try:
+        stdout, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return process.returncode, json.loads(stdout.splitlines()[-1]), stderr
 
 
 def ended(command: list[str]) -> tuple[int, dict[str, Any], str]:
     """Run a stream that ends by itself, and return its exit code, its JSON and what it told people."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL, timeout=120, check=False
-    )
-    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
+    with background(command) as process:
+        return end_of(process)
 
 
 def test_scores_are_those_of_batch(
@@ -138,7 +154,7 @@ def test_without_transactions_all_is_there_at_least_once(
 
 
 def test_another_model_takes_over_between_two_records(
-    topics: Topics, model: Path, rows: list[dict[str, Any]], tmp_path: Path
+    topics: Topics, model: Path, second: bytes, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """SIGHUP takes over a model that was replaced; no record is scored twice, and each tells by which it was."""
     own = tmp_path / "own.onnx"
@@ -147,9 +163,7 @@ def test_another_model_takes_over_between_two_records(
         first = server.ready["model"]["digest"]
         topics.put(records_of(rows, 200))
         topics.committed(topics.sink, 200)
-        source = SAMPLES / "breast_cancer" / "model.joblib"
-        command = [sys.executable, "-m", "mlship", "export", str(source), "-o", str(own), "-q", "--model-version", "2"]
-        subprocess.run(command, check=True, env=environment(), timeout=120)
+        own.write_bytes(second)
         server.process.send_signal(signal.SIGHUP)
         until = time.monotonic() + 30
         while server.ask("GET", "/readyz").json["models"][0]["version"] != "2":
@@ -176,7 +190,10 @@ def test_health_and_metrics(topics: Topics, model: Path, rows: list[dict[str, An
     topics.put(records_of(rows, 500))
     with topics.scored(model) as server:
         topics.committed(topics.sink, 500)
-        time.sleep(2.5)  # a process tells how things are each second
+        until = time.monotonic() + 30  # a process tells how things are each second
+        while 'lag{partition="0"} 0.0' not in server.ask("GET", "/metrics").body.decode():
+            assert time.monotonic() < until
+            time.sleep(0.1)
         assert server.ask("GET", "/livez").json == {"status": "live"}
         ready = server.ask("GET", "/readyz")
         assert (ready.status, ready.json["reading"]) == (200, 1)
@@ -190,8 +207,9 @@ def test_health_and_metrics(topics: Topics, model: Path, rows: list[dict[str, An
     assert 'mlship_predictions_total{label="1",model=' in metrics
 
 
-def test_a_worker_that_is_killed_is_replaced(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
+def test_a_worker_that_is_killed_is_replaced(broker: Broker, model: Path, rows: list[dict[str, Any]]) -> None:
     """A kill -9 of the process that reads costs no record and doubles none."""
+    topics = Topics.new(broker, **SOON)
     topics.put(records_of(rows, 20_000))
     with topics.scored(model, "--keep", "id") as server:
         (worker,) = [pid for pid in server.children() if _is_worker(pid)]
@@ -218,21 +236,26 @@ def _is_worker(pid: int) -> bool:
         ("stats_cb=1", 2, "'stats_cb' is none of librdkafka's properties"),
     ],
 )
-def test_configuration_that_is_not_right(topics: Topics, model: Path, line: str, code: int, told: str) -> None:
+def test_configuration_that_is_not_right(
+    topics: Topics, model: Path, refused: Refused, line: str, code: int, told: str
+) -> None:
     """What is wrong with the file of properties is told with its line, and no password is."""
     with topics.config.open("a", encoding="utf-8") as stream:
         stream.write(f"{line}\n")
-    found, result, text = ended(topics.command(model))
+    found, result, text = refused(*topics.arguments(model))
     assert found == code
     assert told in result["error"]["message"]
     assert "hunter2" not in text
 
 
-def test_broker_that_does_not_answer(topics: Topics, model: Path) -> None:
+def test_broker_that_does_not_answer(
+    topics: Topics, model: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a broker the stream ends with 6, which schedulers try again."""
     text = topics.config.read_text(encoding="utf-8").replace(topics.broker.address, f"127.0.0.1:{free_port()}")
     topics.config.write_text(text, encoding="utf-8")
-    code, result, _ = ended(topics.command(model))
+    monkeypatch.setattr("mlship.stream.clients._SECONDS", 1.0)
+    code, result, _ = refused(*topics.arguments(model))
     assert code == 6
     assert "No broker of" in result["error"]["message"]
 
@@ -244,24 +267,24 @@ def test_tls_and_a_password(topics: Topics, model: Path, rows: list[dict[str, An
     security = f"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.ca.location={broker.authority}\n"
     topics.config.write_text(f"{lines}{security}sasl.username={USER}\nsasl.password={PASSWORD}\n", encoding="utf-8")
     topics.config.chmod(0o600)
-    topics.put(records_of(rows, 100))
-    with topics.scored(model, "-v") as server:
-        assert len(topics.committed(topics.sink, 100)) == 100
-        assert server.stop() == 0
-        assert PASSWORD not in server.stderr()
-    wrong = topics.config.read_text(encoding="utf-8").replace(PASSWORD, "hunter2-hunter2")
-    topics.config.write_text(wrong, encoding="utf-8")
-    code, result, text = ended([*topics.command(model), "-v"])
+    wrong = replace(topics, config=topics.config.with_suffix(".wrong"))
+    wrong.config.write_text(topics.config.read_text(encoding="utf-8").replace(PASSWORD, "hunter2-hunter2"))
+    wrong.config.chmod(0o600)
+    with background(wrong.command(model, "-v")) as refused:  # it takes its time, in which the right one is scored
+        topics.put(records_of(rows, 100))
+        with topics.scored(model, "-v") as server:
+            assert len(topics.committed(topics.sink, 100)) == 100
+            assert server.stop() == 0
+            assert PASSWORD not in server.stderr()
+        code, result, text = end_of(refused)
     assert code == 6
     assert "Authentication failed" in result["error"]["message"]
     assert "hunter2" not in text
 
 
-def test_topic_that_is_not_there(topics: Topics, model: Path) -> None:
+def test_topic_that_is_not_there(topics: Topics, model: Path, refused: Refused) -> None:
     """A topic that nobody made is a usage error, with the command that makes it."""
-    command = topics.command(model)
-    command[command.index(topics.sink)] = "nowhere"
-    code, result, _ = ended(command)
+    code, result, _ = refused(*replace(topics, sink="nowhere").arguments(model))
     assert code == 2
     assert "The topic 'nowhere' cannot be used" in result["error"]["message"]
     assert "--create --topic nowhere" in result["error"]["hint"]
@@ -282,18 +305,19 @@ def test_topic_that_is_not_there(topics: Topics, model: Path) -> None:
         (("--max-rows", "5", "--kafka-config", "k"), "--max-rows is for requests"),
     ],
 )
-def test_options_that_do_not_belong_together(model: Path, options: tuple[str, ...], told: str) -> None:
+def test_options_that_do_not_belong_together(
+    model: Path, refused: Refused, options: tuple[str, ...], told: str
+) -> None:
     """Options of another way to serve are refused, never passed over."""
-    code, result, _ = ended([sys.executable, "-m", "mlship", "serve", str(model), "--json", *options])
+    code, result, _ = refused(str(model), *options)
     assert code == 2
     assert told in result["error"]["message"]
 
 
 @pytest.mark.parametrize("named", [("churn=m.onnx",), ("s3://models/m.onnx", "--watch")])
-def test_models_as_a_topic_has_none(named: tuple[str, ...]) -> None:
+def test_models_as_a_topic_has_none(refused: Refused, named: tuple[str, ...]) -> None:
     """A name for the path of requests, and a watch of what is no file, would do nothing, and are refused."""
-    options = ["--kafka-config", "k", "--topic-in", "a", "--topic-out", "b", "--json"]
-    code, result, _ = ended([sys.executable, "-m", "mlship", "serve", *named, *options])
+    code, result, _ = refused(*named, "--kafka-config", "k", "--topic-in", "a", "--topic-out", "b")
     assert code == 2
     assert named[0] in result["error"]["message"]
 
