@@ -24,9 +24,7 @@ from tests.stream.topics import SOON, Record, Topics, records_of
 def background(command: list[str]) -> subprocess.Popen[str]:
     """Start a stream that ends by itself."""
     pipe = subprocess.PIPE
-    return subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, env=environment()
-    )
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, env=environment())
 
 
 def end_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:

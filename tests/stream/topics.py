@@ -109,7 +109,7 @@ class Topics:
 
     @contextlib.contextmanager
     def _reader(self, topic: str) -> Iterator[Consumer]:
-        """A reader of committed records, from the first on; it joins no group and asks for no offset: both take time."""
+        """Committed records from the first on; it joins no group and asks for no offset, which takes time."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.broker.address,
