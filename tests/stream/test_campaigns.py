@@ -151,7 +151,7 @@ def test_killed_workers(broker: Broker, trial: Trial, delay: float) -> None:
     with far(broker, delay) as (_, address):
         soon = {} if trial.whole else SOON
         campaign = trial.campaign(Topics.new(broker, address if delay else None, **soon))
-        campaign.begin(trial.times * (15.0 if trial.whole else 3.0))
+        campaign.begin(trial.times * (15.0 if trial.whole else 2.0))
         with campaign.topics.scored(trial.model, "--keep", "id", workers=2) as server:
 
             def kill() -> None:
@@ -160,7 +160,7 @@ def test_killed_workers(broker: Broker, trial: Trial, delay: float) -> None:
                         os.kill(random.choice(found), signal.SIGKILL)  # noqa: S311
 
             # More than five deaths a minute end a stream; so no five pauses are shorter than that
-            each(trial.times, 15.5 if trial.whole else 2.0, kill)
+            each(trial.times, 15.5 if trial.whole else 1.5, kill)
             campaign.check()
             assert server.stop() == 0
 

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from tests.serve.server import Server
 from tests.stream.broker import Broker
 from tests.stream.conftest import Refused
 from tests.stream.test_stream import ended
-from tests.stream.topics import SOON, Topics, records_of
+from tests.stream.topics import SOON, Topics, records_of, wait_for
 
 
 def test_a_killed_parent_ends_all(topics: Topics, model: Path) -> None:
@@ -71,7 +70,7 @@ def test_who_replaces_a_process_has_its_model(
         digest = server.ready["model"]["digest"]
         own.write_bytes(sum_model(("a",)))
         server.process.send_signal(signal.SIGHUP)
-        _wait_for(lambda: "was not taken over" in server.stderr())
+        wait_for(lambda: "was not taken over" in server.stderr())
         own.unlink()
         _kill_reader(server)
         topics.put(records_of(rows, 50))
@@ -86,13 +85,6 @@ def _kill_reader(server: Server) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not done() and time.monotonic() < until:
-        time.sleep(0.2)
-    assert done()
-
-
 @pytest.mark.whole
 def test_a_process_that_hangs_is_replaced(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
     """One without a sign of life for max.poll.interval.ms is killed, and another one scores on."""
@@ -104,7 +96,7 @@ def test_a_process_that_hangs_is_replaced(topics: Topics, model: Path, rows: lis
         for pid in before:
             if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGSTOP)
-        _wait_for(lambda: "no sign of life" in server.stderr(), 60)
+        wait_for(lambda: "no sign of life" in server.stderr(), 60)
         topics.put(records_of(rows, 50))
         assert len(topics.committed(topics.sink, 50)) == 50
         assert server.stop() == 0
@@ -242,6 +234,7 @@ def _put_with_header(topics: Topics, name: bytes, key: bytes, value: bytes) -> N
     )
     assert refused == 0
     assert kafka.rd_kafka_flush(producer, 30_000) == 0
+    kafka.rd_kafka_destroy(producer)
 
 
 @pytest.mark.parametrize("how", [(), ("--at-least-once",)], ids=["exactly once", "at least once"])
@@ -276,7 +269,7 @@ def test_a_stop_that_could_not_commit_says_so(topics: Topics, model: Path, rows:
         topics.put(records_of(rows, 100))
         assert len(topics.committed(topics.sink, 100)) == 100
         topics.put(records_of(rows, 40_000))
-        _wait_for(lambda: topics.left() < 39_000)
+        wait_for(lambda: topics.left() < 39_000)
         topics.broker.signal(signal.SIGSTOP)
         try:
             time.sleep(3)

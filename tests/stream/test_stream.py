@@ -8,17 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.serve.server import environment
+from tests.serve.server import Server, environment
 from tests.stream.broker import PASSWORD, USER, Broker, free_port
 from tests.stream.conftest import Refused
-from tests.stream.topics import SOON, Record, Topics, records_of
+from tests.stream.topics import SOON, Record, Topics, records_of, wait_for
 
 
 def background(command: list[str]) -> subprocess.Popen[str]:
@@ -42,6 +42,33 @@ def ended(command: list[str]) -> tuple[int, dict[str, Any], str]:
         return end_of(process)
 
 
+def metrics_of(server: Server, told: str) -> str:
+    """Return what is told of a stream, once it has this in it."""
+    wait_for(lambda: told in server.ask("GET", "/metrics").body.decode())
+    return server.ask("GET", "/metrics").body.decode()
+
+
+@pytest.fixture(scope="module")
+def unanswered(broker: Broker, model: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Streams that wait ten seconds for an answer, by why there is none; other tests run meanwhile."""
+    safe, absent = secured(Topics.new(broker), "hunter2-hunter2"), Topics.new(broker, f"127.0.0.1:{free_port()}")
+    with background([*safe.command(model), "-v"]) as password, background(absent.command(model)) as broker_away:
+        yield {"password": password, "no broker": broker_away}
+        password.kill()
+        broker_away.kill()
+
+
+def secured(topics: Topics, password: str) -> Topics:
+    """Write TLS and a password into the file of the topics."""
+    broker = topics.broker
+    lines = topics.config.read_text(encoding="utf-8").replace(broker.address, f"127.0.0.1:{broker.safe_port}")
+    security = f"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.ca.location={broker.authority}\n"
+    topics.config.write_text(f"{lines}{security}sasl.username={USER}\nsasl.password={password}\n", encoding="utf-8")
+    topics.config.chmod(0o600)
+    return topics
+
+
+@pytest.mark.usefixtures("unanswered")  # so that they begin to wait
 def test_scores_are_those_of_batch(
     topics: Topics, model: Path, rows: list[dict[str, Any]], batch: list[dict[str, Any]]
 ) -> None:
@@ -84,7 +111,7 @@ def test_records_that_the_model_cannot_take_go_elsewhere(
     with topics.scored(model) as server:
         refused = topics.committed(topics.rejects, len(poison))
         found = topics.committed(topics.sink, 11)
-        metrics = server.ask("GET", "/metrics").body.decode()
+        metrics = metrics_of(server, "mlship_stream_tombstones_total 1.0")
         assert server.stop() == 0
     assert {record.key for record in refused} == set(poison)
     assert len(refused) == len(poison)
@@ -163,17 +190,14 @@ def test_another_model_takes_over_between_two_records(
         topics.committed(topics.sink, 200)
         own.write_bytes(second)
         server.process.send_signal(signal.SIGHUP)
-        until = time.monotonic() + 30
-        while server.ask("GET", "/readyz").json["models"][0]["version"] != "2":
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for(lambda: server.ask("GET", "/readyz").json["models"][0]["version"] == "2")
         own.write_bytes(b"no model")
         server.process.send_signal(signal.SIGHUP)  # which is refused, and the stream goes on
         topics.put(records_of(rows, 100))
         found = topics.committed(topics.sink, 300)
-        metrics = server.ask("GET", "/metrics").body.decode().splitlines()
+        wait_for(lambda: "The model was not taken over" in server.stderr())
+        metrics = metrics_of(server, 'version="2"} 1.0').splitlines()
         assert server.stop() == 0
-        assert "The model was not taken over" in server.stderr()
     told = {line.partition('version="')[2][:1]: line[-3:] for line in metrics if line.startswith("mlship_model_info")}
     assert told.pop("2") == "1.0"
     assert set(told.values()) == {"0.0"}, "one model scores"
@@ -188,14 +212,10 @@ def test_health_and_metrics(topics: Topics, model: Path, rows: list[dict[str, An
     topics.put(records_of(rows, 500))
     with topics.scored(model) as server:
         topics.committed(topics.sink, 500)
-        until = time.monotonic() + 30  # a process tells how things are each second
-        while 'lag{partition="0"} 0.0' not in server.ask("GET", "/metrics").body.decode():
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        metrics = metrics_of(server, 'mlship_stream_lag{partition="0"} 0.0')
         assert server.ask("GET", "/livez").json == {"status": "live"}
         ready = server.ask("GET", "/readyz")
         assert (ready.status, ready.json["reading"]) == (200, 1)
-        metrics = server.ask("GET", "/metrics").body.decode()
         assert server.ask("POST", "/metrics").status == 405
         assert server.ask("GET", "/predict").status == 404
         assert server.stop() == 0
@@ -246,35 +266,26 @@ def test_configuration_that_is_not_right(
     assert "hunter2" not in text
 
 
-def test_broker_that_does_not_answer(
-    topics: Topics, model: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broker_that_does_not_answer(unanswered: dict[str, subprocess.Popen[str]]) -> None:
     """Without a broker the stream ends with 6, which schedulers try again."""
-    text = topics.config.read_text(encoding="utf-8").replace(topics.broker.address, f"127.0.0.1:{free_port()}")
-    topics.config.write_text(text, encoding="utf-8")
-    monkeypatch.setattr("mlship.stream.clients._SECONDS", 1.0)
-    code, result, _ = refused(*topics.arguments(model))
+    code, result, _ = end_of(unanswered["no broker"])
     assert code == 6
     assert "No broker of" in result["error"]["message"]
 
 
 def test_tls_and_a_password(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
-    """A broker that wants TLS and a password gets both from the file; a wrong one is told, and never shown."""
-    broker = topics.broker
-    lines = topics.config.read_text(encoding="utf-8").replace(broker.address, f"127.0.0.1:{broker.safe_port}")
-    security = f"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.ca.location={broker.authority}\n"
-    topics.config.write_text(f"{lines}{security}sasl.username={USER}\nsasl.password={PASSWORD}\n", encoding="utf-8")
-    topics.config.chmod(0o600)
-    wrong = replace(topics, config=topics.config.with_suffix(".wrong"))
-    wrong.config.write_text(topics.config.read_text(encoding="utf-8").replace(PASSWORD, "hunter2-hunter2"))
-    wrong.config.chmod(0o600)
-    with background(wrong.command(model, "-v")) as refused:  # it takes its time, in which the right one is scored
-        topics.put(records_of(rows, 100))
-        with topics.scored(model, "-v") as server:
-            assert len(topics.committed(topics.sink, 100)) == 100
-            assert server.stop() == 0
-            assert PASSWORD not in server.stderr()
-        code, result, text = end_of(refused)
+    """A broker that wants TLS and a password gets both from the file, and the password is told nowhere."""
+    secured(topics, PASSWORD)
+    topics.put(records_of(rows, 100))
+    with topics.scored(model, "-v") as server:
+        assert len(topics.committed(topics.sink, 100)) == 100
+        assert server.stop() == 0
+        assert PASSWORD not in server.stderr()
+
+
+def test_a_wrong_password(unanswered: dict[str, subprocess.Popen[str]]) -> None:
+    """It is told that the password is wrong, and never which one it is."""
+    code, result, text = end_of(unanswered["password"])
     assert code == 6
     assert "Authentication failed" in result["error"]["message"]
     assert "hunter2" not in text

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,14 @@ class Topics:
 
 def _bytes(value: Any) -> bytes | None:
     return value if isinstance(value, bytes | None) else str(value).encode()
+
+
+def wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is so; a process tells how things are each second."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def records_of(rows: Sequence[Mapping[str, Any]], count: int, keys: int = 50) -> list[tuple[bytes, bytes]]:
