@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlship.export.original import Original
 from mlship.export.parity import Kind
 from mlship.model.artifact import Proof
-from mlship.model.compare import difference
+from mlship.model.compare import alike, difference
 from mlship.model.golden import MOST_ROWS, Golden
 from mlship.model.session import Session
 from mlship.model.signature import Column
@@ -103,15 +103,7 @@ def _steady(original: Original, columns: Sequence[Column], kind: Kind) -> NDArra
                 low = column.low if column.low is not None else -bound
                 nudged[column.name] = np.clip(values.astype(np.float64) * factor, low, bound)
         moved = original.answers(nudged)
-        for row in np.flatnonzero(steady).tolist():
-            one = slice(row, row + 1)
-            found = difference(
-                original.outputs,
-                {name: values[one] for name, values in kind.answers.items()},
-                {name: values[one] for name, values in moved.items()},
-                1,
-            )
-            steady[row] = found.within(_STILL)
+        steady &= alike(original.outputs, kind.answers, moved, kind.rows, _STILL)
     return steady
 
 

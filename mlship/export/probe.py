@@ -163,23 +163,30 @@ def _limits(accepts: Callable[[Row], bool], names: Sequence[str]) -> dict[str, f
     """The limit of each column; of very many columns the limit of all when a part of them agrees on one."""
     if not names:
         return {}
-    limits = {name: _limit(accepts, name) for name in _some(names)}
+    # Four questions for the columns of trees, and not as many for each.
+    near = all(accepts(dict.fromkeys(names, side)) for side in (1.0, -1.0, FLOAT32_LIMIT, -FLOAT32_LIMIT))
+    limits = {name: _limit(accepts, name, near=near) for name in _some(names)}
     if len(set(limits.values())) == 1:
         return dict.fromkeys(names, next(iter(limits.values())))
-    return {name: limits[name] if name in limits else _limit(accepts, name) for name in names}
+    return {name: limits[name] if name in limits else _limit(accepts, name, near=near) for name in names}
 
 
-def _limit(accepts: Callable[[Row], bool], name: str) -> float:
+def _limit(accepts: Callable[[Row], bool], name: str, *, near: bool) -> float:
     """The largest magnitude that a column accepts: that of float32, or the power of ten below.
 
     Where numbers below zero are refused anyway it is that of those above.
+
+    Args:
+        accepts: Asks the original.
+        name: The column.
+        near: Whether all columns at once accept numbers as large as float32 has them, on either side.
     """
-    sides = [side for side in (1.0, -1.0) if accepts({name: side})] or [1.0, -1.0]
+    sides = [side for side in (1.0, -1.0) if near or accepts({name: side})] or [1.0, -1.0]
 
     def both(value: float) -> bool:
         return all(accepts({name: side * value}) for side in sides)
 
-    if both(FLOAT32_LIMIT) and not both(float(np.nextafter(FLOAT32_LIMIT, np.inf))):
+    if (near or both(FLOAT32_LIMIT)) and not both(float(np.nextafter(FLOAT32_LIMIT, np.inf))):
         return FLOAT32_LIMIT
     low, high = 0, 300  # exponents: 10 ** low is accepted, 10 ** high is not
     while high - low > 1:

@@ -10,6 +10,8 @@ import numpy as np
 from mlship.model.signature import Output
 from mlship.model.values.codes import Array
 
+_Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -53,13 +55,39 @@ def difference(
         if output.meaning == "label" or output.dtype != "float64":
             unequal |= _unequal(ours, theirs)
             continue
-        apart = _relative(ours.astype(np.float64), theirs.astype(np.float64))
+        numbers = ours.astype(np.float64)
+        scale = float(np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0)) or 1.0
+        apart = _relative(numbers, theirs.astype(np.float64), scale)
         if len(apart) and apart.max() > largest:
             row = int(apart.argmax())
             largest, column = float(apart[row]), output.name
     if unequal.any() and column is None:
         row = int(unequal.argmax())
     return Difference(rows, int(unequal.sum()), largest, column, row)
+
+
+def alike(
+    outputs: Sequence[Output], original: Mapping[str, Array], other: Mapping[str, Array], rows: int, tolerance: float
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Tell of each row whether, compared by itself, its labels agree and its numbers differ by no more than allowed.
+
+    Args:
+        outputs: The columns and what they mean.
+        original: Arrays [rows] of the original.
+        other: Arrays [rows] of the model compared with it.
+        rows: Number of rows.
+        tolerance: The most that a number may differ, as a share of itself; of 0 it is the difference itself.
+    """
+    same = np.ones(rows, dtype=np.bool_)
+    for output in outputs:
+        ours, theirs = original[output.name], other[output.name]
+        if output.meaning == "label" or output.dtype != "float64":
+            same &= ~_unequal(ours, theirs)
+            continue
+        numbers = ours.astype(np.float64)
+        scale = np.where(np.isfinite(numbers) & (numbers != 0.0), np.abs(numbers), 1.0)
+        same &= _relative(numbers, theirs.astype(np.float64), scale) <= tolerance
+    return same
 
 
 def _unequal(a: Array, b: Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -69,11 +97,8 @@ def _unequal(a: Array, b: Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray((a != b) & ~both_nan, dtype=np.bool_)
 
 
-def _relative(
-    a: np.ndarray[tuple[int], np.dtype[np.float64]], b: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _relative(a: _Floats, b: _Floats, scale: _Floats | float) -> _Floats:
     finite = np.isfinite(a)
-    scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(a - b) / scale
     same = (a == b) | (np.isnan(a) & np.isnan(b))

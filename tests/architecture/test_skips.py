@@ -23,6 +23,7 @@ def run_pytest(folder: Path, text: str, *options: str, ci: bool) -> subprocess.C
     (folder / "test_passes.py").write_text(PASSED, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of other libraries take seconds to load
     if ci:
         environment["CI"] = "true"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
@@ -31,7 +32,9 @@ def run_pytest(folder: Path, text: str, *options: str, ci: bool) -> subprocess.C
     )
 
 
-@pytest.mark.parametrize("options", [pytest.param((), id="one process"), pytest.param(("-n", "2"), id="two workers")])
+@pytest.mark.parametrize(
+    "options", [pytest.param((), id="one process"), pytest.param(("-p", "xdist", "-n", "2"), id="two workers")]
+)
 @pytest.mark.parametrize("text", [pytest.param(SKIPPED_TEST, id="test"), pytest.param(SKIPPED_MODULE, id="module")])
 def test_skip_fails_the_run_in_ci(tmp_path: Path, text: str, options: tuple[str, ...]) -> None:
     """A skipped test or module makes a run in CI fail and is named with its reason."""

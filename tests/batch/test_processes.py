@@ -71,7 +71,7 @@ def running(folder: Path, suffix: str = ".csv", **options: Any) -> Iterator[subp
         process.communicate()
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("suffix", [pytest.param(".csv", marks=pytest.mark.whole), ".parquet"])
 def test_kill_leaves_no_output_and_the_next_run_goes_on(batch: Batch, slow: Path, suffix: str) -> None:
     """After kill -9 at random moments nothing has the final name, and the next run gives the undisturbed bytes."""
     dice = random.Random(3)  # noqa: S311 - the same every time
@@ -111,7 +111,7 @@ def test_kill_leaves_the_output_of_an_earlier_run(batch: Batch, slow: Path) -> N
 def test_a_second_run_is_turned_away_at_once(batch: Batch, slow: Path) -> None:
     """While one run holds the output another one exits 7 in under a second, and does the first no harm."""
     folder = slow.parent
-    slow.write_text(rows(2000))  # the first run has to last while three others are turned away
+    slow.write_text(rows(1000))  # the first run has to last while others are turned away
     assert batch("in.csv", "-o", "other.csv").code == 0  # so that nothing is imported while the time is taken
     with running(folder) as process:
         took = []
@@ -122,15 +122,17 @@ def test_a_second_run_is_turned_away_at_once(batch: Batch, slow: Path) -> None:
             assert outcome.code == 7
             assert outcome.data["error"]["code"] == "locked"
             assert "Another run of mlship is writing 'in.scored.csv'" in outcome.stderr
+            if took[-1] < 1:
+                break
         assert min(took) < 1
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stderr
-        assert json.loads(stdout)["rows"] == {"in": 2000, "out": 2000, "rejected": 0}
+        assert json.loads(stdout)["rows"] == {"in": 1000, "out": 1000, "rejected": 0}
     assert (folder / "in.scored.csv").read_bytes() == (folder / "other.csv").read_bytes()
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_at_the_next_chunk(slow: Path, signum: signal.Signals, code: int) -> None:
+def test_a_signal_stops_at_the_next_chunk(batch: Batch, slow: Path, signum: signal.Signals, code: int) -> None:
     """SIGINT and SIGTERM end the run cleanly with the shell's exit codes, and nothing is left under the final name."""
     folder = slow.parent
     with running(folder) as process:
@@ -146,18 +148,26 @@ def test_a_signal_stops_at_the_next_chunk(slow: Path, signum: signal.Signals, co
     assert not (folder / "in.scored.csv").exists()
     left = {path.name for path in (folder / ".in.scored.csv.mlship").iterdir()}
     assert left == {"lock", "journal", "output.csv", "rejects.ndjson"}
-    process = start(folder, "--chunk-size", "1", "--json")
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr
-    assert f"Going on after {data['rows']['in']:,} rows" in stderr
-    assert json.loads(stdout)["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
+    again = batch("in.csv", "--chunk-size", "1", "--json")
+    assert again.code == 0, again.stderr
+    assert f"Going on after {data['rows']['in']:,} rows" in again.stderr
+    assert again.data["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-@pytest.mark.parametrize("room", [0, 5000, 60_000])
+@pytest.mark.parametrize(
+    ("room", "suffix"),
+    [
+        (0, ".csv"),
+        (5000, ".parquet"),
+        (60_000, ".csv"),
+        pytest.param(0, ".parquet", marks=pytest.mark.whole),
+        pytest.param(5000, ".csv", marks=pytest.mark.whole),
+        pytest.param(60_000, ".parquet", marks=pytest.mark.whole),
+    ],
+)
 def test_a_full_disk_is_exit_6(batch: Batch, folder: Path, suffix: str, room: int) -> None:
     """Where the system takes no more bytes the run ends with exit 6 and no output; given room, it goes on."""
-    rows = "".join(f"{row}.{row:09d},{row * 7919},Porto\n" for row in range(20_000))
+    rows = "".join(f"{row}.{row:09d},{row * 7919},Porto\n" for row in range(8_000))
     (folder / "in.csv").write_text("my age,income,city\n" + rows)
 
     def no_room() -> None:
@@ -204,7 +214,16 @@ def touch(path: Path) -> None:
     path.touch()
 
 
-@pytest.mark.parametrize("change", [append, replace, shorten, touch, Path.unlink])
+@pytest.mark.parametrize(
+    "change",
+    [
+        append,
+        replace,
+        Path.unlink,
+        pytest.param(shorten, marks=pytest.mark.whole),
+        pytest.param(touch, marks=pytest.mark.whole),
+    ],
+)
 def test_an_input_that_changes_meanwhile_is_noticed(slow: Path, change: Callable[[Path], None]) -> None:
     """An input written to, replaced, cut or removed during the run is exit 3, and nothing is published."""
     folder = slow.parent

@@ -170,7 +170,7 @@ def _export(fitted: Path, path: Path) -> None:
     from mlship.export.job import ExportJob
     from mlship.export.run import run_export
 
-    run_export(ExportJob(fitted, output=path))
+    run_export(ExportJob(fitted, output=path, confined=False))
 
 
 def main(cache: str, rows: str, name: str) -> None:

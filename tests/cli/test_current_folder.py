@@ -11,7 +11,9 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("library", ["typer", "pathlib", "sklearn", "signal"])
+@pytest.mark.parametrize(
+    "library", ["pathlib", "sklearn", *(pytest.param(name, marks=pytest.mark.whole) for name in ("typer", "signal"))]
+)
 def test_a_file_called_as_a_library_is_not_run(tmp_path: Path, library: str) -> None:
     """A module in the current folder that is named as a library is not imported in its place."""
     (tmp_path / f"{library}.py").write_text("open('marker', 'w').close()\nraise SystemExit(99)\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
@@ -12,18 +12,21 @@ import pytest
 from tests.export.judging import named
 
 
-def crossed(*axes: Sequence[Any] | Mapping[str, Any], laps: int = 1) -> list[Any]:
+def crossed(*axes: Sequence[Any] | Mapping[str, Any], places: Collection[int] | None = None) -> list[Any]:
     """Return every combination of values as parameters of a test, of which only some are always run.
 
-    Those have every value of every axis, none much more often than another, and as many pairs as so few can.
+    Those have every value of every axis, none much more often than another, and as many pairs as so few can: as many as
+    the longest axis is long.
 
     Args:
         axes: The values of each argument, named by their keys or else by what they print.
-        laps: How many are always run: so many times the length of the longest axis.
+        places: Those of the first axis that are always run, where they do not all differ in kind.
     """
     values = [_named(axis) for axis in axes]
     grid = list(product(*(range(len(axis)) for axis in values)))
-    kept = _spread(grid, laps * max(len(axis) for axis in values))
+    first = range(len(axes[0])) if places is None else places
+    fitting = [at for at in grid if at[0] in first]
+    kept = _spread(fitting, max(len(first), *(len(axis) for axis in axes[1:])))
     return [
         _param([axis[place] for axis, place in zip(values, places, strict=True)], always=places in kept)
         for places in grid
@@ -33,6 +36,21 @@ def crossed(*axes: Sequence[Any] | Mapping[str, Any], laps: int = 1) -> list[Any
 def thinned(axis: Sequence[Any] | Mapping[str, Any], every: int) -> list[Any]:
     """Return values as parameters of a test, of which only each second, third and so on is always run."""
     return [_param([value], always=place % every == 0) for place, value in enumerate(_named(axis))]
+
+
+def picked(values: Iterable[Any], *places: int) -> list[Any]:
+    """Return values as parameters of a test, of which only those at some places, which differ in kind, are always run.
+
+    Args:
+        values: The values, a tuple for a test of several arguments.
+        places: Where the others of their kind are well stood for.
+    """
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)), marks=() if place in places else pytest.mark.whole
+        )
+        for place, value in enumerate(values)
+    ]
 
 
 def _spread(grid: list[tuple[int, ...]], count: int) -> set[tuple[int, ...]]:

@@ -41,7 +41,7 @@ def with_unknown(frame: pd.DataFrame, value: Any = "Braga") -> pd.DataFrame:
 
 
 @pytest.mark.filterwarnings("ignore:Found unknown categories:UserWarning")
-@pytest.mark.parametrize(("unknown", "drop"), crossed([*UNKNOWN, "warn"], [None, "first", "if_binary"], laps=2))
+@pytest.mark.parametrize(("unknown", "drop"), crossed([*UNKNOWN, "warn"], [None, "first", "if_binary"]))
 def test_unknown_categories(tmp_path: Path, unknown: str, drop: str | None) -> None:
     """An unknown category is left out, pooled or refused as the original does it, with any category dropped."""
     fitted = encoded(["city", "k"], handle_unknown=unknown, drop=drop).fit(TRAINED, KINDS)
@@ -53,9 +53,7 @@ def test_unknown_categories(tmp_path: Path, unknown: str, drop: str | None) -> N
 
 @pytest.mark.parametrize(
     ("rare", "unknown", "drop"),
-    crossed(
-        [{"min_frequency": 80}, {"max_categories": 2}, {"min_frequency": 10_000}], UNKNOWN, [None, "first"], laps=3
-    ),
+    crossed([{"min_frequency": 80}, {"max_categories": 2}, {"min_frequency": 10_000}], UNKNOWN, [None, "first"]),
 )
 @pytest.mark.filterwarnings("ignore:Found unknown categories:UserWarning")
 def test_infrequent_categories(tmp_path: Path, rare: dict[str, int], unknown: str, drop: str | None) -> None:
@@ -66,9 +64,14 @@ def test_infrequent_categories(tmp_path: Path, rare: dict[str, int], unknown: st
     assert_equal(tmp_path, fitted, with_unknown(FRESH))
 
 
-@pytest.mark.parametrize("sparse", [True, False], ids=["sparse", "dense"])
-@pytest.mark.parametrize("dtype", [np.float64, int], ids=["float64", "int"])
-@pytest.mark.parametrize("last", [LogisticRegression(), RandomForestClassifier(5, random_state=0)])
+@pytest.mark.parametrize(
+    ("last", "dtype", "sparse"),
+    crossed(
+        [LogisticRegression(), RandomForestClassifier(5, random_state=0)],
+        {"float64": np.float64, "int": int},
+        {"sparse": True, "dense": False},
+    ),
+)
 def test_nothing_but_an_encoder(tmp_path: Path, last: Any, dtype: Any, sparse: bool) -> None:
     """Behind an encoder alone the artifact computes in float64, as the original does."""
     steps = make_pipeline(OneHotEncoder(handle_unknown="ignore", dtype=dtype, sparse_output=sparse), last)
@@ -93,8 +96,9 @@ def test_float32_arithmetic_is_not_called_exact(tmp_path: Path) -> None:
 BESIDE = {"half": 0.5, "next": 1e-9, "negative": -100.0, "far": 1e17, "past int64": 2.0**63}
 
 
-@pytest.mark.parametrize("names", [["k"], ["k", "c"]], ids=["alone", "with another column"])
-@pytest.mark.parametrize("unknown", ["ignore", "error"])
+@pytest.mark.parametrize(
+    ("unknown", "names"), crossed(["ignore", "error"], {"alone": ["k"], "with another column": ["k", "c"]})
+)
 def test_whole_numbers_as_categories(tmp_path: Path, unknown: str, names: list[str]) -> None:
     """A number beside a category, or far from all, is unknown and is not cut down to the category."""
     columns = ColumnTransformer([("k", OneHotEncoder(handle_unknown=unknown), ["k"])], remainder="passthrough")
@@ -134,8 +138,7 @@ def test_numbers_that_float64_does_not_tell_apart_are_refused(
     assert not (tmp_path / "model.onnx").exists()
 
 
-@pytest.mark.parametrize("unknown", ["ignore", "error"])
-@pytest.mark.parametrize("null", [None, np.nan], ids=["None", "NaN"])
+@pytest.mark.parametrize(("null", "unknown"), crossed({"None": None, "NaN": np.nan}, ["ignore", "error"]))
 def test_null_as_a_category(tmp_path: Path, null: Any, unknown: str) -> None:
     """None, and NaN, in training is a category of its own, and null in the data is it."""
     trained, fresh = with_holes(TRAINED, ["city"], 3, null=null), with_holes(FRESH, ["city"], 4, null=null)

@@ -146,9 +146,9 @@ def test_another_flavour(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "pytorch" in capsys.readouterr().err
 
 
-def test_a_hundred_sound_files_load(tmp_path: Path) -> None:
+def test_a_hundred_sound_files_load(tmp_path: Path, whole: bool) -> None:
     """Fitted estimators of every family load without --trust, by pickle or joblib, packed or not."""
-    names = [name for name in scored_estimators() if name not in SLOW]
+    names = [name for name in scored_estimators() if name not in SLOW][:: 1 if whole else 4]
     loaded = 0
     for index, name in enumerate(names):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -163,7 +163,7 @@ def test_a_hundred_sound_files_load(tmp_path: Path) -> None:
             path.write_bytes(stream.getvalue())
         assert type(load_model(path).estimator) is type(model), name
         loaded += 1
-    assert loaded >= 100
+    assert loaded >= (100 if whole else 25)
 
 
 def test_json_says_why(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from mlship.cli.main import run
+from tests.export.grids import picked
 from tests.export.judging import opened, save
 from tests.export.tables import NUMBERS, kinds_of, table
 
@@ -145,7 +146,7 @@ KILLS = {
 }
 
 
-@pytest.mark.parametrize("moment", KILLS)
+@pytest.mark.parametrize("moment", picked(KILLS, 0, 3))
 def test_kill_9_leaves_the_old_file(folder: Path, moment: str) -> None:
     """Killed at any moment, an export leaves the older artifact whole, and the next one replaces it."""
     assert run(["export", "model.pkl", "-q"]) == 0

@@ -202,7 +202,7 @@ def fitted_pipeline(seed: int) -> tuple[Pipeline, Any] | None:
             return None
 
 
-@pytest.mark.parametrize("block", thinned(range(BLOCKS), 2))
+@pytest.mark.parametrize("block", thinned(range(BLOCKS), BLOCKS))
 def test_never_wrong(tmp_path: Path, block: int) -> None:
     """Pipelines drawn at random equal their originals on fresh and odd rows, or are refused; most are exported."""
     exported = 0

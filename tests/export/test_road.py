@@ -24,6 +24,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from mlship.model.values.text import read_texts
+from tests.export.grids import crossed
 from tests.export.judging import assert_equal, export, opened
 
 NUMBERS = ["my age", "São é"]
@@ -74,8 +75,7 @@ REGRESSORS = [
 
 
 @pytest.mark.lowest
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("last", CLASSIFIERS, ids=lambda last: type(last).__name__)
+@pytest.mark.parametrize(("last", "kinds"), crossed({type(last).__name__: last for last in CLASSIFIERS}, [2, 3]))
 def test_classifiers_answer_as_the_original(tmp_path: Path, last: Any, kinds: int) -> None:
     """A classifier behind imputers, scaler and encoder gives unseen rows the original's labels and probabilities."""
     frame = data(400, 0)

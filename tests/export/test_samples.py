@@ -19,6 +19,7 @@ from mlship.cli.main import run
 from mlship.export.probe import FLOAT32_LIMIT
 from mlship.model.artifact import Artifact, Card, read_artifact
 from mlship.model.session import SessionSpec, open_session
+from tests.export.grids import picked
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_models"
 FILES = {"penguins": "model.pkl", "diabetes": "model.joblib", "breast_cancer": "model.joblib"}
@@ -66,21 +67,19 @@ def command(name: str, output: Path, *, sampled: bool) -> list[str]:
     return ["export", str(SAMPLES / name / FILES[name]), "-o", str(output), "--json", *sample]
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["alone", "with sample"])
-def sampled(request: pytest.FixtureRequest) -> bool:
-    """Tell whether the data is given too."""
-    given: bool = request.param
-    return given
-
-
-@pytest.fixture(scope="module", params=FILES)
-def made(request: pytest.FixtureRequest, sampled: bool, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Export one sample model in a process of its own."""
+@pytest.fixture(
+    scope="module",
+    params=picked([((sampled, name),) for sampled in (False, True) for name in FILES], 1, 3, 5),
+    ids=lambda way: f"{'with sample' if way[0] else 'alone'}-{way[1]}",
+)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Export one sample model, with its data or without, in a process of its own."""
+    sampled, name = request.param
     output = tmp_path_factory.mktemp("made") / "model.onnx"
-    arguments = [sys.executable, "-m", "mlship", *command(request.param, output, sampled=sampled)]
+    arguments = [sys.executable, "-m", "mlship", *command(name, output, sampled=sampled)]
     hashes = {**os.environ, "PYTHONHASHSEED": "1"}
     done = subprocess.run(arguments, check=True, capture_output=True, text=True, env=hashes)
-    return Made(request.param, sampled, read_artifact(output), done.stdout)
+    return Made(name, sampled, read_artifact(output), done.stdout)
 
 
 def test_the_proof_is_exact(made: Made) -> None:

@@ -51,7 +51,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize(("model", "labels"), crossed(MODELS, LABELS, laps=2))
+@pytest.mark.parametrize(("model", "labels"), crossed(MODELS, LABELS))
 def test_labels_keep_their_type(tmp_path: Path, model: Any, labels: Any) -> None:
     """Labels come out as the original gives them, in value and in type."""
     fitted = clone(model).fit(TRAINED[NUMBERS], labels[kinds_of(TRAINED, len(labels))])
@@ -60,8 +60,10 @@ def test_labels_keep_their_type(tmp_path: Path, model: Any, labels: Any) -> None
     assert_equal(tmp_path, fitted, FRESH[NUMBERS])
 
 
-@pytest.mark.parametrize("label", ["only", 1, True])
-@pytest.mark.parametrize("model", [DecisionTreeClassifier(), RandomForestClassifier(3)], ids=["tree", "forest"])
+@pytest.mark.parametrize(
+    ("model", "label"),
+    crossed({"tree": DecisionTreeClassifier(), "forest": RandomForestClassifier(3)}, ["only", 1, True]),
+)
 def test_a_single_class(tmp_path: Path, model: Any, label: Any) -> None:
     """A tree that saw one class only gives that class with certainty, as the original does."""
     fitted = clone(model).fit(TRAINED[NUMBERS], np.array([label] * len(TRAINED)))
@@ -80,8 +82,7 @@ def test_outputs_of_one_name_are_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "model.onnx").exists()
 
 
-@pytest.mark.parametrize("trees", [2, 10, 50])
-@pytest.mark.parametrize("kind", [RandomForestClassifier, ExtraTreesClassifier])
+@pytest.mark.parametrize(("kind", "trees"), crossed([RandomForestClassifier, ExtraTreesClassifier], [2, 10, 50]))
 def test_ties_go_to_the_class_of_the_original(tmp_path: Path, kind: Any, trees: int) -> None:
     """Where the trees of a forest are divided evenly, the label is the one that the original gives."""
     source = np.random.default_rng(5)
@@ -93,11 +94,15 @@ def test_ties_go_to_the_class_of_the_original(tmp_path: Path, kind: Any, trees: 
     assert_equal(tmp_path, fitted, fresh)
 
 
-@pytest.mark.parametrize("size", [1e-44, 1e-30, 1e-6, 1e6, 1e30])
 @pytest.mark.parametrize(
-    "model",
-    [RandomForestClassifier(6, random_state=0), make_pipeline(StandardScaler(), LogisticRegression())],
-    ids=["forest", "line"],
+    ("model", "size"),
+    crossed(
+        {
+            "forest": RandomForestClassifier(6, random_state=0),
+            "line": make_pipeline(StandardScaler(), LogisticRegression()),
+        },
+        [1e-44, 1e-30, 1e-6, 1e6, 1e30],
+    ),
 )
 def test_numbers_of_every_size(tmp_path: Path, model: Any, size: float) -> None:
     """Numbers near the ends of float32, where it has few digits left, are answered as the original answers them."""
@@ -154,8 +159,7 @@ OTHERS = {
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning:sklearn")
-@pytest.mark.parametrize("model", OTHERS.values(), ids=OTHERS)
-@pytest.mark.parametrize("kinds", [2, 3])
+@pytest.mark.parametrize(("model", "kinds"), crossed(OTHERS, [2, 3]))
 def test_other_models_are_equal_or_refused(tmp_path: Path, model: Any, kinds: int) -> None:
     """Models of many families equal the original on fresh rows, or are refused with exit 5 and no file."""
     fitted = clone(model).fit(TRAINED[NUMBERS], kinds_of(TRAINED, kinds))

@@ -85,7 +85,14 @@ def prepared(runner: Runner, scenario: Scenario, folder: Path) -> Field:
     return made
 
 
-@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.name)
+LIKE_OTHERS = ("csv over an older one", "parquet over an older one", "shards over older ones")
+CASES = [
+    pytest.param(scenario, id=scenario.name, marks=pytest.mark.whole if scenario.name in LIKE_OTHERS else ())
+    for scenario in SCENARIOS
+]
+
+
+@pytest.fixture(params=CASES)
 def disturbed(request: pytest.FixtureRequest, runner: Runner, tmp_path: Path) -> Field:
     """Each job."""
     return prepared(runner, request.param, tmp_path)

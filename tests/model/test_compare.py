@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mlship.model.compare import Difference, difference
+from mlship.model.compare import Difference, alike, difference
 from mlship.model.signature import Output
 
 SCORE = Output("score", "float64", "score", "score")
@@ -93,3 +93,20 @@ def test_any_numbers(pairs: list[tuple[float, float]]) -> None:
     underflow = max((abs(a) for a in original if math.isfinite(a)), default=0.0) > 1e-10
     assert (found.largest == 0.0) == equal or underflow
     assert of_scores(original, original) == Difference(len(pairs))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ab"), floats, floats), min_size=1, max_size=5))
+@example([("a", "a", 0.0, 1e-7), ("a", "a", 1e9, 1e9 + 1.0), ("a", "a", math.nan, math.nan), ("a", "a", 1.0, 1.1)])
+@example([("a", "a", math.inf, math.inf), ("a", "a", math.inf, -math.inf), ("a", "b", 1.0, 1.0)])
+def test_rows_by_themselves(rows: list[tuple[str, str, float, float]]) -> None:
+    """Rows that are compared at once, each by itself, are told what each is told alone."""
+    labels, others, numbers, moved = (np.array(column) for column in zip(*rows, strict=True))
+    original, other = {"label": labels, "score": numbers}, {"label": others, "score": moved}
+
+    def alone(row: int) -> bool:
+        one, two = ({name: values[row : row + 1] for name, values in part.items()} for part in (original, other))
+        return difference([LABEL, SCORE], one, two, 1).within(1e-6)
+
+    found = alike([LABEL, SCORE], original, other, len(rows), 1e-6)
+    assert found.tolist() == [alone(row) for row in range(len(rows))]

@@ -13,10 +13,14 @@ import joblib
 import pandas as pd
 import pytest
 
-from tests.parity.road import ALL, SAMPLES, Road, Sample, environment, mlship
+from tests.parity.road import BREAST_CANCER, DIABETES, PENGUINS, SAMPLES, Road, Sample, environment, mlship
 
 
-@pytest.fixture(scope="module", params=ALL, ids=lambda sample: sample.name)
+@pytest.fixture(
+    scope="module",
+    params=[PENGUINS, DIABETES, pytest.param(BREAST_CANCER, marks=pytest.mark.whole)],
+    ids=lambda sample: sample.name,
+)
 def road(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """Export a sample, score its CSV and serve it, with the commands as the README has them."""
     sample: Sample = request.param

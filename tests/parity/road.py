@@ -59,11 +59,9 @@ class Road:
 
 
 PENGUINS = Sample("penguins", "model.pkl", "species")
-ALL = (
-    PENGUINS,
-    Sample("diabetes", "model.joblib", "target"),
-    Sample("breast_cancer", "model.joblib", "target"),
-)
+DIABETES = Sample("diabetes", "model.joblib", "target")
+BREAST_CANCER = Sample("breast_cancer", "model.joblib", "target")
+ALL = (PENGUINS, DIABETES, BREAST_CANCER)
 
 
 def mlship(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

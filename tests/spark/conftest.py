@@ -16,7 +16,7 @@ from tests.spark import servers
 from tests.spark.data import put_models, put_rows
 from tests.spark.servers import Spark
 
-QUICK, WHOLE = 20_000, 1_000_000
+QUICK, WHOLE = 12_000, 1_000_000
 """How many rows are compared."""
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from tests.spark.processes import descendants, started, wait_until
 
 WORKERS = 2
+BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Options of a Java that ends soon: it would spend most of its time on making itself faster."""
 _SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _DEFAULTS = """
 spark.ui.enabled false
@@ -64,8 +66,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     for made in (settings, folder / "tmp"):
         made.mkdir(parents=True, exist_ok=True)
     # What is killed leaves its temporary files.
-    temporary = f"spark.driver.extraJavaOptions -Djava.io.tmpdir={folder / 'tmp'}\n"
-    (settings / "spark-defaults.conf").write_text(_DEFAULTS + temporary, encoding="utf-8")
+    options = f"spark.driver.extraJavaOptions {BRIEF} -Djava.io.tmpdir={folder / 'tmp'}\n"
+    (settings / "spark-defaults.conf").write_text(_DEFAULTS + options, encoding="utf-8")
     root = Path(__file__).resolve().parents[2]
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))},
@@ -73,6 +75,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "SPARK_CONF_DIR": str(settings),
         "SPARK_LOCAL_DIRS": str(folder / "local"),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LAUNCHER_OPTS": BRIEF,
         **more,
     }
 

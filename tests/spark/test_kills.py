@@ -22,9 +22,24 @@ from tests.spark.processes import DRIVER_JVM, EXECUTOR, below, command, cpu_seco
 from tests.spark.running import assert_same_rows, batch, begun, ended, scored
 from tests.spark.servers import Spark
 
-ROWS, FILES = 60_000, 12
-MIDWAY = 5.0
-"""Seconds of CPU that Python workers have taken when a job is under way; all of it takes them more than twice that."""
+FILES = 12
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long a job lasts.
+
+    Attributes:
+        rows: How many there are.
+        midway: Seconds of CPU that Python workers have taken when it is under way; all of it takes them about twice
+            that and more, and their beginning less.
+    """
+
+    rows: int
+    midway: float
+
+
+QUICK, WHOLE = Size(30_000, 3.0), Size(60_000, 5.0)
 PLACES = [pytest.param("here"), pytest.param("cluster", marks=pytest.mark.whole)]
 EVERYWHERE = pytest.mark.parametrize("place", PLACES, indirect=True)
 pytestmark = pytest.mark.timeout(900)
@@ -32,15 +47,17 @@ pytestmark = pytest.mark.timeout(900)
 
 @dataclass(frozen=True)
 class Job:
-    """A job that takes some seconds in each of a dozen tasks.
+    """A job that takes some time in each of a dozen tasks.
 
     Attributes:
         folder: Where it is done; its output is `out`.
+        size: How long it lasts.
         expected: What the local engine writes.
         place: Where it is done on Spark.
     """
 
     folder: Path
+    size: Size
     expected: pl.DataFrame
     place: Spark
 
@@ -69,7 +86,7 @@ class Job:
     def midway(self) -> Iterator[Popen[str]]:
         """Hold a run that has scored some of the rows and not all."""
         with begun(self.folder, self.arguments, self.place.env) as process:
-            wait_until(lambda: self.worked(process) > MIDWAY or process.poll() is not None)
+            wait_until(lambda: self.worked(process) > self.size.midway or process.poll() is not None)
             assert process.poll() is None, process.communicate()
             assert not self.output.exists()
             yield process
@@ -100,30 +117,37 @@ class Job:
         """Run the same command again, to a right end."""
         again = batch(self.folder, *self.arguments, env=self.place.env)
         assert again.code == 0, again.stderr
-        assert again.data["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
+        assert again.data["rows"] == {"in": self.size.rows, "out": self.size.rows, "rejected": 0}
         self.is_right()
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory, here: Spark) -> Path:
+def size(whole: bool) -> Size:
+    """How long jobs last."""
+    return WHOLE if whole else QUICK
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory, here: Spark, size: Size) -> Path:
     """A folder with a slow model, rows for it in a dozen files, and what the local engine makes of them."""
+    count = size.rows
     folder = tmp_path_factory.mktemp("slow")
     put_slow_model(folder / "slow.onnx")
     (folder / "in").mkdir()
-    rows = frame(ROWS).select("id", "age", "visits")
+    rows = frame(count).select("id", "age", "visits")
     for number in range(FILES):
-        rows[number * ROWS // FILES :][: ROWS // FILES].write_parquet(folder / "in" / f"part{number:02}.parquet")
+        rows[number * count // FILES :][: count // FILES].write_parquet(folder / "in" / f"part{number:02}.parquet")
     assert batch(folder, "in/", "-m", "slow.onnx", "-o", "expected.parquet", env=here.env).code == 0
     return folder
 
 
 @pytest.fixture
-def job(slow: Path, tmp_path: Path, place: Spark) -> Job:
+def job(slow: Path, tmp_path: Path, place: Spark, size: Size) -> Job:
     """The job in a folder of its own."""
     folder = tmp_path / "job"
     shutil.copytree(slow, folder)
     (folder / "events").mkdir()
-    return Job(folder, scored(folder / "expected.parquet"), place)
+    return Job(folder, size, scored(folder / "expected.parquet"), place)
 
 
 @EVERYWHERE
@@ -135,7 +159,7 @@ def test_python_workers_are_killed(job: Job) -> None:
         done = ended(process)
     assert done.code == 0, done.stderr
     assert job.failed_tasks() > 0
-    assert done.data["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
+    assert done.data["rows"] == {"in": job.size.rows, "out": job.size.rows, "rejected": 0}
     job.is_right()
 
 
@@ -150,7 +174,7 @@ def test_an_executor_is_killed(job: Job) -> None:
         done = ended(process)
     assert done.code == 0, done.stderr
     assert job.events("ExecutorRemoved")
-    assert done.data["rows"] == {"in": ROWS, "out": ROWS, "rejected": 0}
+    assert done.data["rows"] == {"in": job.size.rows, "out": job.size.rows, "rejected": 0}
     job.is_right()
 
 

@@ -36,17 +36,16 @@ def far(bare: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
 
 
 @pytest.fixture
-def folder(ground: Callable[[int], Path], here: Spark) -> Path:
-    """A folder with rows, and what the local engine makes of them: `expected.parquet`."""
-    folder = ground(ROWS)
-    done = batch(folder, "parquet/", *OPTIONS[:4], "-o", "expected.parquet", env=here.env)
-    assert done.code == 0, done.stderr
-    return folder
+def folder(ground: Callable[[int], Path]) -> Path:
+    """A folder with rows."""
+    return ground(ROWS)
 
 
 @pytest.mark.whole
-def test_the_libraries_are_shipped(folder: Path, far: Spark) -> None:
+def test_the_libraries_are_shipped(folder: Path, here: Spark, far: Spark) -> None:
     """With --ship-deps the job is right, its libraries coming with it."""
+    local = batch(folder, "parquet/", *OPTIONS[:4], "-o", "expected.parquet", env=here.env)
+    assert local.code == 0, local.stderr
     done = batch(folder, "parquet/", *OPTIONS, "--master", far.master, "--ship-deps", env=far.env)
     assert done.code == 0, done.stderr
     assert_same_rows(scored(folder / "out"), scored(folder / "expected.parquet"))

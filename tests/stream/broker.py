@@ -133,7 +133,16 @@ class Broker:
         self._run("kafka.tools.StorageTool", "format", "-t", str(name), "-c", str(self.folder / "server.properties"))
 
     def _java(self, name: str, *arguments: str) -> list[str]:
-        return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{jars()}/*", name, *arguments]
+        return [
+            "java",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            f"{jars()}/*",
+            name,
+            *arguments,
+        ]
 
     def _run(self, name: str, *arguments: str) -> None:
         subprocess.run(self._java(name, *arguments), check=True, capture_output=True, timeout=_SECONDS)

@@ -6,17 +6,22 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
+from mlship.cli.main import run
+from mlship.model.artifact import read_artifact, sign
 from tests.serve.server import environment
 from tests.stream import broker as real
 from tests.stream.topics import Topics
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_models"
+Refused = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +51,31 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "mlship", "export", str(source), "-o", str(path), "-q"]
     subprocess.run(command, check=True, timeout=120)
     return path
+
+
+@pytest.fixture(scope="session")
+def second(model: Path) -> bytes:
+    """The same model as version 2."""
+    card = read_artifact(model).card
+    assert card is not None
+    bare = onnx.load(str(model))
+    kept = [entry for entry in bare.metadata_props if not entry.key.startswith("mlship.")]
+    del bare.metadata_props[:]
+    bare.metadata_props.extend(kept)
+    return sign(bare.SerializeToString(), replace(card, version="2"))
+
+
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
+    """Runs a command line that is refused before it starts anything, in this process, which saves its imports."""
+
+    def call(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        capfd.readouterr()
+        code = run(["serve", *arguments, "--json"])
+        printed = capfd.readouterr()
+        return code, json.loads(printed.out.splitlines()[-1]), printed.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from tests.serve.server import Server
 from tests.stream.broker import Broker
 from tests.stream.proxy import Proxy
 from tests.stream.test_stream import ended
-from tests.stream.topics import PARTITIONS, Topics, records_of
+from tests.stream.topics import PARTITIONS, SOON, Topics, records_of
 
 pytestmark = pytest.mark.timeout(1800)  # whole ones take their time
 POISON = b'{"id": "bad"'
@@ -116,7 +116,7 @@ class Campaign:
         """Wait until the group has committed all that there is."""
         until = time.monotonic() + 240
         while (left := self.topics.left()) and time.monotonic() < until:
-            time.sleep(0.5)
+            time.sleep(0.2)
         assert left == 0, f"{left} records are not committed"
 
 
@@ -149,8 +149,9 @@ def each(times: int, seconds: float, do: Callable[[], None]) -> None:
 def test_killed_workers(broker: Broker, trial: Trial, delay: float) -> None:
     """A kill -9 at random loses nothing and doubles nothing; over a slow line most hit a transaction that is open."""
     with far(broker, delay) as (_, address):
-        campaign = trial.campaign(Topics.new(broker, address if delay else None))
-        campaign.begin(trial.times * (15.0 if trial.whole else 3.0))
+        soon = {} if trial.whole else SOON
+        campaign = trial.campaign(Topics.new(broker, address if delay else None, **soon))
+        campaign.begin(trial.times * (15.0 if trial.whole else 2.0))
         with campaign.topics.scored(trial.model, "--keep", "id", workers=2) as server:
 
             def kill() -> None:
@@ -159,7 +160,7 @@ def test_killed_workers(broker: Broker, trial: Trial, delay: float) -> None:
                         os.kill(random.choice(found), signal.SIGKILL)  # noqa: S311
 
             # More than five deaths a minute end a stream; so no five pauses are shorter than that
-            each(trial.times, 15.5 if trial.whole else 2.0, kill)
+            each(trial.times, 15.5 if trial.whole else 1.5, kill)
             campaign.check()
             assert server.stop() == 0
 

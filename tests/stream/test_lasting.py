@@ -10,10 +10,8 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from mlship.stream.identity import Identity
-from tests.serve.server import Server, environment
-from tests.stream.conftest import SAMPLES
+from tests.serve.models import sum_model
+from tests.serve.server import Server
+from tests.stream.broker import Broker
+from tests.stream.conftest import Refused
 from tests.stream.test_stream import ended
-from tests.stream.topics import Topics, records_of
+from tests.stream.topics import SOON, Topics, records_of, wait_for
 
 
 def test_a_killed_parent_ends_all(topics: Topics, model: Path) -> None:
@@ -60,17 +60,17 @@ def _open_files(pid: int) -> list[Path]:
 
 
 def test_who_replaces_a_process_has_its_model(
-    topics: Topics, model: Path, rows: list[dict[str, Any]], tmp_path: Path
+    broker: Broker, model: Path, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """A model that was refused, or a file that is gone, is not what a replacement scores with."""
+    topics = Topics.new(broker, **SOON)
     own = tmp_path / "own.onnx"
     shutil.copy(model, own)
     with topics.scored(own) as server:
         digest = server.ready["model"]["digest"]
-        other = [sys.executable, "-m", "mlship", "export", str(SAMPLES / "penguins" / "model.pkl"), "-o", str(own)]
-        subprocess.run([*other, "-q", "--overwrite"], check=True, env=environment(), timeout=120)
+        own.write_bytes(sum_model(("a",)))
         server.process.send_signal(signal.SIGHUP)
-        _wait_for(lambda: "was not taken over" in server.stderr())
+        wait_for(lambda: "was not taken over" in server.stderr())
         own.unlink()
         _kill_reader(server)
         topics.put(records_of(rows, 50))
@@ -85,13 +85,6 @@ def _kill_reader(server: Server) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not done() and time.monotonic() < until:
-        time.sleep(0.2)
-    assert done()
-
-
 @pytest.mark.whole
 def test_a_process_that_hangs_is_replaced(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
     """One without a sign of life for max.poll.interval.ms is killed, and another one scores on."""
@@ -103,7 +96,7 @@ def test_a_process_that_hangs_is_replaced(topics: Topics, model: Path, rows: lis
         for pid in before:
             if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGSTOP)
-        _wait_for(lambda: "no sign of life" in server.stderr(), 60)
+        wait_for(lambda: "no sign of life" in server.stderr(), 60)
         topics.put(records_of(rows, 50))
         assert len(topics.committed(topics.sink, 50)) == 50
         assert server.stop() == 0
@@ -123,9 +116,9 @@ def test_records_that_cannot_be_handed_on_are_named(topics: Topics, model: Path,
 
 
 @pytest.mark.parametrize("keep", ["prediction", "id,probability_1"])
-def test_kept_fields_that_are_outputs(topics: Topics, model: Path, keep: str) -> None:
+def test_kept_fields_that_are_outputs(topics: Topics, model: Path, refused: Refused, keep: str) -> None:
     """A field that would stand beside an output column of its name is refused, as in batch."""
-    code, result, _ = ended(topics.command(model, "--keep", keep))
+    code, result, _ = refused(*topics.arguments(model, "--keep", keep))
     assert code == 2
     assert "is an output column of the model" in result["error"]["message"]
 
@@ -241,6 +234,7 @@ def _put_with_header(topics: Topics, name: bytes, key: bytes, value: bytes) -> N
     )
     assert refused == 0
     assert kafka.rd_kafka_flush(producer, 30_000) == 0
+    kafka.rd_kafka_destroy(producer)
 
 
 @pytest.mark.parametrize("how", [(), ("--at-least-once",)], ids=["exactly once", "at least once"])
@@ -275,7 +269,7 @@ def test_a_stop_that_could_not_commit_says_so(topics: Topics, model: Path, rows:
         topics.put(records_of(rows, 100))
         assert len(topics.committed(topics.sink, 100)) == 100
         topics.put(records_of(rows, 40_000))
-        _wait_for(lambda: topics.left() < 39_000)
+        wait_for(lambda: topics.left() < 39_000)
         topics.broker.signal(signal.SIGSTOP)
         try:
             time.sleep(3)

@@ -21,10 +21,10 @@ def test_a_stream_on_ones_own_machine(tmp_path: Path) -> None:
     model = tmp_path / "penguins.onnx"
     sample = ROOT / "sample_models" / "penguins" / "model.pkl"
     export = [sys.executable, "-m", "mlship", "export", str(sample), "-o", str(model), "-q"]
-    subprocess.run(export, check=True, env=environment(), timeout=120)
     start = [sys.executable, "-m", "tests.stream.playground", str(tmp_path / "kafka"), str(free_port())]
     with subprocess.Popen(start, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()) as broker:
         try:
+            subprocess.run(export, check=True, env=environment(), timeout=120)  # while the broker starts
             assert broker.stdout is not None
             broker.stdout.readline()
             words = shlex.split(broker.stdout.readline())

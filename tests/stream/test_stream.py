@@ -8,26 +8,67 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.serve.server import environment
-from tests.stream.broker import PASSWORD, USER, free_port
-from tests.stream.conftest import SAMPLES
-from tests.stream.topics import Record, Topics, records_of
+from tests.serve.server import Server, environment
+from tests.stream.broker import PASSWORD, USER, Broker, free_port
+from tests.stream.conftest import Refused
+from tests.stream.topics import SOON, Record, Topics, records_of, wait_for
+
+
+def background(command: list[str]) -> subprocess.Popen[str]:
+    """Start a stream that ends by itself."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, env=environment())
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """Return the exit code of a stream that ends by itself, its JSON and what it told people."""
+    try:
+        stdout, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return process.returncode, json.loads(stdout.splitlines()[-1]), stderr
 
 
 def ended(command: list[str]) -> tuple[int, dict[str, Any], str]:
     """Run a stream that ends by itself, and return its exit code, its JSON and what it told people."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL, timeout=120, check=False
-    )
-    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
+    with background(command) as process:
+        return end_of(process)
 
 
+def metrics_of(server: Server, told: str) -> str:
+    """Return what is told of a stream, once it has this in it."""
+    wait_for(lambda: told in server.ask("GET", "/metrics").body.decode())
+    return server.ask("GET", "/metrics").body.decode()
+
+
+@pytest.fixture(scope="module")
+def unanswered(broker: Broker, model: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Streams that wait ten seconds for an answer, by why there is none; other tests run meanwhile."""
+    safe, absent = secured(Topics.new(broker), "hunter2-hunter2"), Topics.new(broker, f"127.0.0.1:{free_port()}")
+    with background([*safe.command(model), "-v"]) as password, background(absent.command(model)) as broker_away:
+        yield {"password": password, "no broker": broker_away}
+        password.kill()
+        broker_away.kill()
+
+
+def secured(topics: Topics, password: str) -> Topics:
+    """Write TLS and a password into the file of the topics."""
+    broker = topics.broker
+    lines = topics.config.read_text(encoding="utf-8").replace(broker.address, f"127.0.0.1:{broker.safe_port}")
+    security = f"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.ca.location={broker.authority}\n"
+    topics.config.write_text(f"{lines}{security}sasl.username={USER}\nsasl.password={password}\n", encoding="utf-8")
+    topics.config.chmod(0o600)
+    return topics
+
+
+@pytest.mark.usefixtures("unanswered")  # so that they begin to wait
 def test_scores_are_those_of_batch(
     topics: Topics, model: Path, rows: list[dict[str, Any]], batch: list[dict[str, Any]]
 ) -> None:
@@ -70,7 +111,7 @@ def test_records_that_the_model_cannot_take_go_elsewhere(
     with topics.scored(model) as server:
         refused = topics.committed(topics.rejects, len(poison))
         found = topics.committed(topics.sink, 11)
-        metrics = server.ask("GET", "/metrics").body.decode()
+        metrics = metrics_of(server, "mlship_stream_tombstones_total 1.0")
         assert server.stop() == 0
     assert {record.key for record in refused} == set(poison)
     assert len(refused) == len(poison)
@@ -138,7 +179,7 @@ def test_without_transactions_all_is_there_at_least_once(
 
 
 def test_another_model_takes_over_between_two_records(
-    topics: Topics, model: Path, rows: list[dict[str, Any]], tmp_path: Path
+    topics: Topics, model: Path, second: bytes, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """SIGHUP takes over a model that was replaced; no record is scored twice, and each tells by which it was."""
     own = tmp_path / "own.onnx"
@@ -147,21 +188,16 @@ def test_another_model_takes_over_between_two_records(
         first = server.ready["model"]["digest"]
         topics.put(records_of(rows, 200))
         topics.committed(topics.sink, 200)
-        source = SAMPLES / "breast_cancer" / "model.joblib"
-        command = [sys.executable, "-m", "mlship", "export", str(source), "-o", str(own), "-q", "--model-version", "2"]
-        subprocess.run(command, check=True, env=environment(), timeout=120)
+        own.write_bytes(second)
         server.process.send_signal(signal.SIGHUP)
-        until = time.monotonic() + 30
-        while server.ask("GET", "/readyz").json["models"][0]["version"] != "2":
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for(lambda: server.ask("GET", "/readyz").json["models"][0]["version"] == "2")
         own.write_bytes(b"no model")
         server.process.send_signal(signal.SIGHUP)  # which is refused, and the stream goes on
         topics.put(records_of(rows, 100))
         found = topics.committed(topics.sink, 300)
-        metrics = server.ask("GET", "/metrics").body.decode().splitlines()
+        wait_for(lambda: "The model was not taken over" in server.stderr())
+        metrics = metrics_of(server, 'version="2"} 1.0').splitlines()
         assert server.stop() == 0
-        assert "The model was not taken over" in server.stderr()
     told = {line.partition('version="')[2][:1]: line[-3:] for line in metrics if line.startswith("mlship_model_info")}
     assert told.pop("2") == "1.0"
     assert set(told.values()) == {"0.0"}, "one model scores"
@@ -176,11 +212,10 @@ def test_health_and_metrics(topics: Topics, model: Path, rows: list[dict[str, An
     topics.put(records_of(rows, 500))
     with topics.scored(model) as server:
         topics.committed(topics.sink, 500)
-        time.sleep(2.5)  # a process tells how things are each second
+        metrics = metrics_of(server, 'mlship_stream_lag{partition="0"} 0.0')
         assert server.ask("GET", "/livez").json == {"status": "live"}
         ready = server.ask("GET", "/readyz")
         assert (ready.status, ready.json["reading"]) == (200, 1)
-        metrics = server.ask("GET", "/metrics").body.decode()
         assert server.ask("POST", "/metrics").status == 405
         assert server.ask("GET", "/predict").status == 404
         assert server.stop() == 0
@@ -190,8 +225,9 @@ def test_health_and_metrics(topics: Topics, model: Path, rows: list[dict[str, An
     assert 'mlship_predictions_total{label="1",model=' in metrics
 
 
-def test_a_worker_that_is_killed_is_replaced(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
+def test_a_worker_that_is_killed_is_replaced(broker: Broker, model: Path, rows: list[dict[str, Any]]) -> None:
     """A kill -9 of the process that reads costs no record and doubles none."""
+    topics = Topics.new(broker, **SOON)
     topics.put(records_of(rows, 20_000))
     with topics.scored(model, "--keep", "id") as server:
         (worker,) = [pid for pid in server.children() if _is_worker(pid)]
@@ -218,50 +254,46 @@ def _is_worker(pid: int) -> bool:
         ("stats_cb=1", 2, "'stats_cb' is none of librdkafka's properties"),
     ],
 )
-def test_configuration_that_is_not_right(topics: Topics, model: Path, line: str, code: int, told: str) -> None:
+def test_configuration_that_is_not_right(
+    topics: Topics, model: Path, refused: Refused, line: str, code: int, told: str
+) -> None:
     """What is wrong with the file of properties is told with its line, and no password is."""
     with topics.config.open("a", encoding="utf-8") as stream:
         stream.write(f"{line}\n")
-    found, result, text = ended(topics.command(model))
+    found, result, text = refused(*topics.arguments(model))
     assert found == code
     assert told in result["error"]["message"]
     assert "hunter2" not in text
 
 
-def test_broker_that_does_not_answer(topics: Topics, model: Path) -> None:
+def test_broker_that_does_not_answer(unanswered: dict[str, subprocess.Popen[str]]) -> None:
     """Without a broker the stream ends with 6, which schedulers try again."""
-    text = topics.config.read_text(encoding="utf-8").replace(topics.broker.address, f"127.0.0.1:{free_port()}")
-    topics.config.write_text(text, encoding="utf-8")
-    code, result, _ = ended(topics.command(model))
+    code, result, _ = end_of(unanswered["no broker"])
     assert code == 6
     assert "No broker of" in result["error"]["message"]
 
 
 def test_tls_and_a_password(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
-    """A broker that wants TLS and a password gets both from the file; a wrong one is told, and never shown."""
-    broker = topics.broker
-    lines = topics.config.read_text(encoding="utf-8").replace(broker.address, f"127.0.0.1:{broker.safe_port}")
-    security = f"security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nssl.ca.location={broker.authority}\n"
-    topics.config.write_text(f"{lines}{security}sasl.username={USER}\nsasl.password={PASSWORD}\n", encoding="utf-8")
-    topics.config.chmod(0o600)
+    """A broker that wants TLS and a password gets both from the file, and the password is told nowhere."""
+    secured(topics, PASSWORD)
     topics.put(records_of(rows, 100))
     with topics.scored(model, "-v") as server:
         assert len(topics.committed(topics.sink, 100)) == 100
         assert server.stop() == 0
         assert PASSWORD not in server.stderr()
-    wrong = topics.config.read_text(encoding="utf-8").replace(PASSWORD, "hunter2-hunter2")
-    topics.config.write_text(wrong, encoding="utf-8")
-    code, result, text = ended([*topics.command(model), "-v"])
+
+
+def test_a_wrong_password(unanswered: dict[str, subprocess.Popen[str]]) -> None:
+    """It is told that the password is wrong, and never which one it is."""
+    code, result, text = end_of(unanswered["password"])
     assert code == 6
     assert "Authentication failed" in result["error"]["message"]
     assert "hunter2" not in text
 
 
-def test_topic_that_is_not_there(topics: Topics, model: Path) -> None:
+def test_topic_that_is_not_there(topics: Topics, model: Path, refused: Refused) -> None:
     """A topic that nobody made is a usage error, with the command that makes it."""
-    command = topics.command(model)
-    command[command.index(topics.sink)] = "nowhere"
-    code, result, _ = ended(command)
+    code, result, _ = refused(*replace(topics, sink="nowhere").arguments(model))
     assert code == 2
     assert "The topic 'nowhere' cannot be used" in result["error"]["message"]
     assert "--create --topic nowhere" in result["error"]["hint"]
@@ -282,18 +314,19 @@ def test_topic_that_is_not_there(topics: Topics, model: Path) -> None:
         (("--max-rows", "5", "--kafka-config", "k"), "--max-rows is for requests"),
     ],
 )
-def test_options_that_do_not_belong_together(model: Path, options: tuple[str, ...], told: str) -> None:
+def test_options_that_do_not_belong_together(
+    model: Path, refused: Refused, options: tuple[str, ...], told: str
+) -> None:
     """Options of another way to serve are refused, never passed over."""
-    code, result, _ = ended([sys.executable, "-m", "mlship", "serve", str(model), "--json", *options])
+    code, result, _ = refused(str(model), *options)
     assert code == 2
     assert told in result["error"]["message"]
 
 
 @pytest.mark.parametrize("named", [("churn=m.onnx",), ("s3://models/m.onnx", "--watch")])
-def test_models_as_a_topic_has_none(named: tuple[str, ...]) -> None:
+def test_models_as_a_topic_has_none(refused: Refused, named: tuple[str, ...]) -> None:
     """A name for the path of requests, and a watch of what is no file, would do nothing, and are refused."""
-    options = ["--kafka-config", "k", "--topic-in", "a", "--topic-out", "b", "--json"]
-    code, result, _ = ended([sys.executable, "-m", "mlship", "serve", *named, *options])
+    code, result, _ = refused(*named, "--kafka-config", "k", "--topic-in", "a", "--topic-out", "b")
     assert code == 2
     assert named[0] in result["error"]["message"]
 

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,12 @@ from tests.serve.server import Server, running
 from tests.stream.broker import Broker
 
 PARTITIONS = 4
+_LOOK_SECONDS = 0.05
+"""How long it is waited for records before those that came are looked at."""
 GROUP = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "transaction.timeout.ms": "10000"}
 """So that tests need not wait for those who are gone."""
+SOON = {"session.timeout.ms": "2500", "heartbeat.interval.ms": "300"}
+"""Where a process is killed that the broker waits for."""
 
 
 @dataclass(frozen=True)
@@ -81,37 +85,46 @@ class Topics:
     def committed(self, topic: str, wanted: int, seconds: float = 60) -> list[Record]:
         """Return all records that a reader of committed ones finds, once there are so many or the time is over."""
         until = time.monotonic() + seconds
-        found: list[Record] = []
-        while len(found) < wanted and time.monotonic() < until:
-            found = self.all_committed(topic)
-        return found
+        found = 0
+        with self._reader(topic) as consumer:
+            while found < wanted and time.monotonic() < until:
+                found += sum(message.error() is None for message in consumer.consume(1_000, _LOOK_SECONDS))
+        return self.all_committed(topic)
 
     def all_committed(self, topic: str) -> list[Record]:
         """Return all records that a reader of committed ones finds now."""
+        found: list[Record] = []
+        ended: set[int] = set()
+        with self._reader(topic) as consumer:
+            while len(ended) < PARTITIONS:
+                for message in consumer.consume(1_000, _LOOK_SECONDS):
+                    partition = message.partition()
+                    assert partition is not None
+                    if message.error() is not None:
+                        ended.add(partition)
+                        continue
+                    headers: Any = message.headers() or []
+                    found.append(Record(partition, _bytes(message.key()), _bytes(message.value()), headers))
+        return found
+
+    @contextlib.contextmanager
+    def _reader(self, topic: str) -> Iterator[Consumer]:
+        """Committed records from the first on; it joins no group and asks for no offset, which takes time."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.broker.address,
                 "group.id": uuid.uuid4().hex,
-                "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # an end is told when a broker has nothing more, which it waits for
                 "enable.auto.commit": False,
             }
         )
-        consumer.subscribe([topic])
-        found: list[Record] = []
-        ended: set[int] = set()
-        while len(ended) < PARTITIONS:
-            for message in consumer.consume(10_000, 0.5):
-                partition = message.partition()
-                assert partition is not None
-                if message.error() is not None:
-                    ended.add(partition)
-                    continue
-                headers: Any = message.headers() or []
-                found.append(Record(partition, _bytes(message.key()), _bytes(message.value()), headers))
-        consumer.close()
-        return found
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+        try:
+            yield consumer
+        finally:
+            consumer.close()
 
     def left(self) -> int:
         """Return how many records the group has not committed."""
@@ -135,12 +148,23 @@ class Topics:
 
     def command(self, model: Path, *further: str, workers: int = 1) -> list[str]:
         """Return the command line that scores them."""
-        options = self.options("--workers", str(workers), *further)
-        return [sys.executable, "-m", "mlship", "serve", str(model), "--port", "0", "--json", *options]
+        return [sys.executable, "-m", "mlship", "serve", *self.arguments(model, *further, workers=workers), "--json"]
+
+    def arguments(self, model: Path, *further: str, workers: int = 1) -> list[str]:
+        """Return what that command line says after `mlship serve`, but for the form of what is printed."""
+        return [str(model), "--port", "0", *self.options("--workers", str(workers), *further)]
 
 
 def _bytes(value: Any) -> bytes | None:
     return value if isinstance(value, bytes | None) else str(value).encode()
+
+
+def wait_for(done: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is so; a process tells how things are each second."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def records_of(rows: Sequence[Mapping[str, Any]], count: int, keys: int = 50) -> list[tuple[bytes, bytes]]:

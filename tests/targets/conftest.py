@@ -11,10 +11,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from mlship.cli import main
+from mlship.targets import bundle as made
+from mlship.targets.contract import Memory
+from mlship.targets.measure import measured
 from tests.serve.server import run
 from tests.targets.box import Box, missing
 from tests.targets.dockerfile import Stage, stages
@@ -41,11 +46,22 @@ def bundle(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         with _once(tmp_path_factory, f"bundle-{target}") as place:
             folder = place / target
             if not folder.exists():
-                done = run("export", artifact, "--target", target, "-o", folder, "--quiet")
-                assert done.returncode == 0, done.stderr
+                make_bundle(artifact, target, folder)
         return folder
 
     return make
+
+
+def make_bundle(model: Path, target: str, folder: Path) -> None:
+    """Make a bundle in this process; the memory of a model, for which two processes are started, is measured once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(made, "measured", _measured)
+        assert main.run(["export", str(model), "--target", target, "-o", str(folder), "--quiet"]) == 0
+
+
+@cache
+def _measured(model: Path) -> Memory:
+    return measured(model)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -21,16 +22,16 @@ from mlship.targets.wheel import wheel, wheel_name
 from tests.serve.server import run_code
 
 COMMON = {"README.md", "mlship-bundle.json", "model.onnx", wheel_name()}
-HOSTILE = (
-    (
+HOSTILE = {
+    "injection": (
         "x\"; $(touch /tmp/owned) `id` {{ 7 * 7 }} <<slug>> ${HOME} %n '\\"
         "\n- evil: true\nRUN rm -rf /\n[Service]\nUser=root #"
     ),
-    "\n\n",
-    "..",
-    "true",
-    "İ" * 300,
-)
+    "newlines": "\n\n",
+    "dots": "..",
+    "yaml": "true",
+    "unicode": "İ" * 300,
+}
 
 
 @pytest.fixture
@@ -74,8 +75,16 @@ def test_json_tells_what_was_written(
     assert not list(quick.glob(".*"))
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("text", HOSTILE, ids=["injection", "newlines", "dots", "yaml", "unicode"])
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        pytest.param(
+            text, target, id=f"{name}-{target}", marks=() if name in ("injection", part) else pytest.mark.whole
+        )
+        for name, text in HOSTILE.items()
+        for target, part in zip(TARGETS, itertools.cycle(HOSTILE), strict=False)
+    ],
+)
 def test_no_name_changes_anything_but_names(quick: Path, artifact: Path, target: str, text: str) -> None:
     """Whatever a model is called, its bundle differs in names made of harmless letters, and nowhere else."""
     (quick / "tame.onnx").write_bytes(_called(artifact, "qqnameqq", "qqversionqq"))

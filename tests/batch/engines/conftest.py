@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.batch.conftest import Batch, Outcome
+from tests.spark.servers import BRIEF
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def spark(store: Path) -> Iterator[Any]:
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.driver.extraJavaOptions", BRIEF)
         builder = builder.config("spark.hadoop.fs.viewfs.mounttable.c.link./d", store.as_uri())
         for name in ("spark.driver.host", "spark.driver.bindAddress"):
             builder = builder.config(name, "127.0.0.1")

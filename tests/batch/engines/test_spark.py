@@ -236,7 +236,7 @@ def test_an_output_of_shards(folder: Path, batch: Batch, spark: Any) -> None:
     assert not list((folder / "out").glob("_shard-*"))
 
 
-@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
+@pytest.mark.parametrize("kind", [pytest.param("csv", marks=pytest.mark.whole), "csv.gz", "parquet"])
 def test_uris_of_the_cluster(folder: Path, batch: Batch, spark: Any, store: Path, kind: str) -> None:
     """What only Spark reaches is listed, read, written and renamed through it, and a finished job known again."""
     assert spark is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,17 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("written", "options"), OPTIONS.values(), ids=OPTIONS.keys())
+ALIKE = ("a delimiter", "no quote", "none kept", "a column twice", "Parquet")
+
+
+def cases(named: dict[str, Any]) -> list[Any]:
+    """Return cases by their names; of those that are alike one is left in each run."""
+    return [
+        pytest.param(*case, id=name, marks=pytest.mark.whole if name in ALIKE else ()) for name, case in named.items()
+    ]
+
+
+@pytest.mark.parametrize(("written", "options"), cases(OPTIONS))
 def test_options_mean_the_same(folder: Path, on_both: OnBoth, written: bytes, options: list[str]) -> None:
     """What is said of a file of text, and of what is kept, holds on Spark too."""
     (folder / "in.csv").write_bytes(written)
@@ -125,7 +136,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("written", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("written", cases({name: (written,) for name, written in REFUSED.items()}))
 def test_what_the_local_engine_refuses_is_refused(folder: Path, on_both: OnBoth, written: bytes) -> None:
     """With the same exit code and the same name for it, and nothing is written."""
     (folder / "in.csv").write_bytes(written)

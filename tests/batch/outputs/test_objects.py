@@ -332,7 +332,7 @@ def test_one_writer_at_a_time(bucket: str) -> None:
     first = ObjectOutput(uri, ".csv", lease=1)
     with first.held():
         go_on(first, stop=2)
-        for _ in range(3):
+        for _ in range(2):
             with pytest.raises(OutputLocked, match=f"Another run of mlship is writing '{uri}'") as locked:
                 run(uri)
             assert exit_code_of(locked.value) == 7
@@ -386,7 +386,7 @@ def start(uri: str, request: int = 0, when: str = "before") -> subprocess.Popen[
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-KILLS = [pytest.param(seed, marks=[pytest.mark.whole] if seed >= 6 else []) for seed in range(20)]
+KILLS = [pytest.param(seed, marks=[pytest.mark.whole] if seed >= 3 else []) for seed in range(20)]
 
 
 @pytest.mark.parametrize("seed", KILLS)

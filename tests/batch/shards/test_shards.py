@@ -124,6 +124,7 @@ def test_a_file_that_comes_between_two_starts_changes_nothing(place: Place) -> N
     assert published(place.output) == place.alone() != expected
 
 
+@ON_DISK
 def test_a_submission_takes_up_what_another_left(place: Place) -> None:
     """Another array job goes by the listing of an unfinished run and does not score again what is done."""
     expected = place.alone()
@@ -208,6 +209,7 @@ def test_a_listing_that_nobody_went_by_is_taken_anew(place: Place) -> None:
     assert published(place.output) == place.alone()
 
 
+@ON_DISK
 @pytest.mark.parametrize("parent", ["job-2", pytest.param(None, marks=pytest.mark.whole)])
 def test_other_runs_are_never_mixed(place: Place, folder: Path, parent: str | None) -> None:
     """Another number of shards, another model, no shards, and shards again: each time all parts are of that run."""
@@ -263,6 +265,7 @@ def test_one_input_is_shared_by_chunks(place: Place) -> None:
     assert published(place.output) == [b"prediction,score\n"]
 
 
+@ON_DISK
 def test_a_job_of_one_that_is_no_array(place: Place) -> None:
     """`auto` in a job of AWS Batch that is no array does all of the work."""
     place.setenv("AWS_BATCH_JOB_ID", "job-1")
@@ -315,7 +318,11 @@ def test_a_share_done_anew_but_not_joined(bucket: str, batch: Batch, monkeypatch
     assert len([name for name in names(place.output) if name.startswith("part-")]) == len(expected or ())
 
 
-@pytest.mark.parametrize("what", ["part-", "_"])
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("disk", "part-"), ("disk", "_"), ("store", "_"), pytest.param("store", "part-", marks=pytest.mark.whole)],
+    indirect=["place"],
+)
 def test_what_is_gone_is_made_again(place: Place, what: str) -> None:
     """A part is made again by its shard alone, and what says that all is there by the first that misses it."""
     place.all()
@@ -343,7 +350,16 @@ def test_a_changed_part_is_not_replaced_unasked(bucket: str, batch: Batch, monke
     assert published(place.output) == place.alone()
 
 
-@pytest.mark.parametrize("before", ["shards", "no shards"])
+@pytest.mark.parametrize(
+    ("place", "before"),
+    [
+        ("disk", "shards"),
+        ("store", "no shards"),
+        pytest.param("disk", "no shards", marks=pytest.mark.whole),
+        pytest.param("store", "shards", marks=pytest.mark.whole),
+    ],
+    indirect=["place"],
+)
 def test_parts_of_an_older_run_are_gone(place: Place, before: str) -> None:
     """Where a later run has fewer inputs, nothing of the older ones is left, of shards or not."""
     if before == "shards":

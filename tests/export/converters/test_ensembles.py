@@ -28,7 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from tests.export.grids import crossed
+from tests.export.grids import crossed, picked
 from tests.export.judging import assert_equal, export
 
 SOURCE = np.random.default_rng(0)
@@ -51,7 +51,16 @@ def judge(folder: Path, fitted: Any, rows: Any = FRESH) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"contamination": 0.1}, {"max_features": 2}, {"max_samples": 1}, {"bootstrap": True, "contamination": 0.3}],
+    picked(
+        [
+            {},
+            {"contamination": 0.1},
+            {"max_features": 2},
+            {"max_samples": 1},
+            {"bootstrap": True, "contamination": 0.3},
+        ],
+        *(1, 2, 3),
+    ),
     ids=str,
 )
 def test_outliers(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -61,16 +70,15 @@ def test_outliers(tmp_path: Path, options: dict[str, Any]) -> None:
     judge(tmp_path, IsolationForest(n_estimators=10, random_state=0, **options).fit(rows), np.vstack([rows, FRESH]))
 
 
-@CLASSES
-@pytest.mark.parametrize("member", [None, TREE, LINE, LinearSVC()], ids=str)
+@pytest.mark.parametrize(("member", "classes"), crossed([None, TREE, LINE, LinearSVC()], KINDS))
 def test_classes_boosted_by_weight(tmp_path: Path, member: Any, classes: Any) -> None:
     """Weighted votes add up in the original's order."""
     judge(tmp_path, AdaBoostClassifier(member, n_estimators=6, random_state=0).fit(ROWS, classes))
 
 
-@pytest.mark.parametrize("count", [1, 2, 9])
-@pytest.mark.parametrize("member", [None, Ridge()], ids=str)
-@pytest.mark.parametrize("loss", ["linear", "square", "exponential"])
+@pytest.mark.parametrize(
+    ("loss", "member", "count"), crossed(["linear", "square", "exponential"], [None, Ridge()], [1, 2, 9])
+)
 def test_numbers_boosted_by_weight(tmp_path: Path, loss: str, member: Any, count: int) -> None:
     """The weighted median is the very number that one of the estimators says."""
     judge(tmp_path, AdaBoostRegressor(member, n_estimators=count, loss=loss, random_state=0).fit(ROWS, AMOUNT))
@@ -82,7 +90,6 @@ def test_numbers_boosted_by_weight(tmp_path: Path, loss: str, member: Any, count
         [None, TREE, LINE, LinearSVC(), make_pipeline(StandardScaler(), LINE)],
         {"all": False, "some": True},
         KINDS,
-        laps=2,
     ),
 )
 def test_bagged_classes(tmp_path: Path, member: Any, some: bool, classes: Any) -> None:
@@ -91,8 +98,7 @@ def test_bagged_classes(tmp_path: Path, member: Any, some: bool, classes: Any) -
     judge(tmp_path, BaggingClassifier(member, n_estimators=5, random_state=1, **options).fit(ROWS, classes))
 
 
-@pytest.mark.parametrize("targets", [1, 2])
-@pytest.mark.parametrize("member", [None, Ridge(), RandomForestRegressor(3)], ids=str)
+@pytest.mark.parametrize(("member", "targets"), crossed([None, Ridge(), RandomForestRegressor(3)], [1, 2]))
 def test_bagged_numbers(tmp_path: Path, member: Any, targets: int) -> None:
     """The mean of estimators, of one and two targets."""
     target = AMOUNT if targets == 1 else np.column_stack([AMOUNT, ROWS[:, 2]])
@@ -101,7 +107,7 @@ def test_bagged_numbers(tmp_path: Path, member: Any, targets: int) -> None:
 
 @pytest.mark.parametrize(
     ("voting", "weights", "classes"),
-    crossed(["hard", "soft"], [None, [2, 1, 9, 1], [1, 0.5, 0, 0.5]], KINDS, laps=2),
+    crossed(["hard", "soft"], [None, [2, 1, 9, 1], [1, 0.5, 0, 0.5]], KINDS),
 )
 def test_votes(tmp_path: Path, voting: str, weights: Any, classes: Any) -> None:
     """Votes and means by weight, ties included, alone and as the step before a line."""
@@ -128,7 +134,7 @@ def test_means_of_numbers(tmp_path: Path, weights: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "passthrough", "classes"), crossed(["auto", "predict", "predict_proba"], [False, True], KINDS, laps=2)
+    ("method", "passthrough", "classes"), crossed(["auto", "predict", "predict_proba"], [False, True], KINDS)
 )
 def test_stacked_classes(tmp_path: Path, method: Any, passthrough: bool, classes: Any) -> None:
     """The last estimator is given what the others say, and the columns on request."""

@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.decomposition import NMF, MiniBatchNMF
 
+from tests.export.grids import picked
 from tests.export.judging import export, opened
 
 MODELS = [
@@ -33,7 +34,7 @@ def name(model: Any) -> str:
     return "".join(str(model).split())
 
 
-@pytest.mark.parametrize("model", MODELS, ids=name)
+@pytest.mark.parametrize("model", picked(MODELS, 0, 2), ids=name)
 def test_parts(tmp_path: Path, model: Any) -> None:
     """Each row, one of zeros too, gets the weights that the original gives it alone."""
     fitted = clone(model).fit(rows(80, 1))

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from tests.export.grids import crossed
+from tests.export.grids import crossed, picked
 from tests.export.judging import assert_equal, export
 from tests.export.tables import HELD_OUT, NUMBERS, kinds_of, table, with_holes
 
@@ -45,7 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", picked(SETTINGS, 1, 2, 4, 5, 7, 9, 11, 13))
 def test_iterative_imputer(tmp_path: Path, setting: str) -> None:
     """Each turn's estimator fills in its column from the others, in the order and within the bounds of the original."""
     given = {"max_iter": 4, **SETTINGS[setting]}
@@ -58,7 +58,7 @@ def test_iterative_imputer(tmp_path: Path, setting: str) -> None:
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:Skipping features:UserWarning")
 @pytest.mark.parametrize(
     ("first", "keep", "flags"),
-    crossed(["mean", "constant"], {"dropped": False, "kept": True}, {"": False, "flags": True}, laps=2),
+    crossed(["mean", "constant"], {"dropped": False, "kept": True}, {"": False, "flags": True}),
 )
 def test_a_column_that_was_null_throughout(tmp_path: Path, first: str, keep: bool, flags: bool) -> None:
     """A column without a value in training is dropped or kept, and no turn fills it in."""
@@ -104,7 +104,7 @@ def test_inside_of_a_pipeline(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("new", "features", "sparse"),
-    crossed({"ignored": False, "refused": True}, ["missing-only", "all"], ["auto", True, False], laps=2),
+    crossed({"ignored": False, "refused": True}, ["missing-only", "all"], ["auto", True, False]),
 )
 def test_indicator(tmp_path: Path, new: bool, features: str, sparse: Any) -> None:
     """Flags come out for the columns that they did in training; null in others is refused where the original does."""
@@ -146,11 +146,12 @@ def test_texts_and_numbers_together(tmp_path: Path, flags: bool) -> None:
         (tmp_path / "model.onnx").unlink()
 
 
-@pytest.mark.parametrize("null", [pd.NA, np.nan], ids=["NA", "NaN"])
 @pytest.mark.parametrize(
-    "given",
-    [{"strategy": "constant", "fill_value": 7}, {"strategy": "mean"}, {"strategy": "constant", "fill_value": -0.5}],
-    ids=str,
+    ("given", "null"),
+    crossed(
+        [{"strategy": "constant", "fill_value": 7}, {"strategy": "mean"}, {"strategy": "constant", "fill_value": -0.5}],
+        {"NA": pd.NA, "NaN": np.nan},
+    ),
 )
 def test_numbers_of_every_dtype(tmp_path: Path, given: dict[str, Any], null: Any) -> None:
     """Whole numbers with holes, and others, are filled with what was given, rounded to no dtype."""

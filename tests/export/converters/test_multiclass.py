@@ -47,7 +47,7 @@ def judged(folder: Path, model: Any, rows: Any = ROWS) -> None:
 
 @pytest.mark.parametrize(
     ("wrapper", "member", "kinds"),
-    crossed([OneVsRestClassifier, OneVsOneClassifier, OutputCodeClassifier], MEMBERS, [2, 3, 5], laps=3),
+    crossed([OneVsRestClassifier, OneVsOneClassifier, OutputCodeClassifier], MEMBERS, [2, 3, 5]),
 )
 def test_many_classes_of_two(tmp_path: Path, wrapper: Any, member: Any, kinds: int) -> None:
     """Rests, pairs and codes of classifiers tell kinds apart as the original does, ties included."""
@@ -65,22 +65,22 @@ def test_codes_of_huge_scores(tmp_path: Path) -> None:
     assert_equal(tmp_path, model, ROWS.assign(a=2.0**53 + 2))
 
 
-@pytest.mark.parametrize("kinds", [2, 3])
-@pytest.mark.parametrize("member", NUMBER_MEMBERS.values(), ids=NUMBER_MEMBERS)
+@pytest.mark.parametrize(("member", "kinds"), crossed(NUMBER_MEMBERS, [2, 3]))
 def test_rests_of_regressors(tmp_path: Path, member: Any, kinds: int) -> None:
     """A regressor of zeros and ones scores each class."""
     judged(tmp_path, OneVsRestClassifier(member).fit(X, KINDS[kinds]))
 
 
-@pytest.mark.parametrize("labels", [LABELS, ALWAYS], ids=["some", "always and never"])
-@pytest.mark.parametrize("member", [*MEMBERS.values(), LinearRegression()], ids=[*MEMBERS, "numbers"])
+@pytest.mark.parametrize(
+    ("member", "labels"),
+    crossed({**MEMBERS, "numbers": LinearRegression()}, {"some": LABELS, "always and never": ALWAYS}),
+)
 def test_several_labels(tmp_path: Path, member: Any, labels: Any) -> None:
     """One estimator a label, and none where a label is always or never there."""
     judged(tmp_path, OneVsRestClassifier(member).fit(X, labels))
 
 
-@pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS)
-@pytest.mark.parametrize("texts", [False, True], ids=["numbers", "texts"])
+@pytest.mark.parametrize(("texts", "member"), crossed({"numbers": False, "texts": True}, MEMBERS))
 def test_a_classifier_for_each_target(tmp_path: Path, member: Any, texts: bool) -> None:
     """Targets of two and of three classes beside each other, each with its own labels and probabilities."""
     targets = np.column_stack([KINDS[2], KINDS[3]])
@@ -136,7 +136,7 @@ WAYS = ["sigmoid", "isotonic", *(["temperature"] if hasattr(calibration, "_Tempe
 
 @pytest.mark.parametrize(
     ("member", "method", "ensemble", "kinds"),
-    crossed({"shares": TREE, "scores": MEMBERS["ridge"]}, WAYS, {"each fold": True, "one": False}, [2, 3], laps=2),
+    crossed({"shares": TREE, "scores": MEMBERS["ridge"]}, WAYS, {"each fold": True, "one": False}, [2, 3]),
 )
 def test_calibration(tmp_path: Path, member: Any, method: str, ensemble: bool, kinds: int) -> None:
     """Calibrated probabilities equal the original's by every method."""

@@ -45,7 +45,6 @@ def odd(frame: pd.DataFrame) -> pd.DataFrame:
         [{}, {"min_frequency": 90}, {"max_categories": 2}],
         {"None": None, "NaN": np.nan, "no null": "none"},
         list(UNKNOWN),
-        laps=3,
     ),
 )
 def test_ordinal_encoder(tmp_path: Path, rare: dict[str, int], null: Any, unknown: str) -> None:
@@ -61,8 +60,7 @@ def test_ordinal_encoder(tmp_path: Path, rare: dict[str, int], null: Any, unknow
         assert {error.code for error in read.errors} == ({"unknown_category"} if unknown == "error" else set())
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
-@pytest.mark.parametrize("missing", [-5, 77])
+@pytest.mark.parametrize(("missing", "dtype"), crossed([-5, 77], [np.float64, np.float32, np.int16]))
 def test_ordinal_number_of_null(tmp_path: Path, missing: int, dtype: Any) -> None:
     """Null in training has the number that it was given, also in columns of numbers, and in any dtype."""
     trained, fresh = with_holes(TRAINED, ["city", "half"], 3), with_holes(FRESH, ["city", "half"], 4)
@@ -82,8 +80,9 @@ def test_null_that_is_unknown(tmp_path: Path) -> None:
     assert assert_equal(tmp_path, fitted, with_holes(FRESH, ["city", "half"], 4)[NAMES]).errors == []
 
 
-@pytest.mark.parametrize("null", [False, True], ids=["", "null"])
-@pytest.mark.parametrize("target", ["binary", "multiclass", "continuous", "texts"])
+@pytest.mark.parametrize(
+    ("target", "null"), crossed(["binary", "multiclass", "continuous", "texts"], {"": False, "null": True})
+)
 def test_target_encoder(tmp_path: Path, target: str, null: bool) -> None:
     """Each category has the mean of its targets, one a class; null has its own, and unknown ones have the mean."""
     trained, fresh = TRAINED, odd(FRESH)

@@ -12,6 +12,7 @@ from sklearn.decomposition import LatentDirichletAllocation
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from tests.export.grids import picked
 from tests.export.judging import assert_equal, export
 
 NEAR = 1e-10
@@ -43,7 +44,7 @@ def name(model: Any) -> str:
     return "".join(str(model).split())
 
 
-@pytest.mark.parametrize("model", [pytest.param(MODELS[0], marks=pytest.mark.whole), *MODELS[1:]], ids=name)
+@pytest.mark.parametrize("model", picked(MODELS, 1, 3), ids=name)
 def test_topics(tmp_path: Path, model: Any) -> None:
     """Mixtures are the original's, for empty, for fractional and for large counts too."""
     fitted = clone(model).fit(TRAINED)

@@ -21,6 +21,7 @@ from mlship.model.artifact import Card, Proof, sign
 from mlship.model.signature import Column, Output, Signature, Tensor
 from mlship.targets.contract import Memory, ModelFacts
 from mlship.targets.google_functions import target as google_target
+from tests.targets.conftest import make_bundle
 from tests.targets.dockerfile import stages
 from tests.targets.functions.conftest import Scored, same
 from tests.targets.functions.framework import JSON, Framework
@@ -59,7 +60,9 @@ def aws_image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 @pytest.fixture(scope="module")
 def google(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of a small model for Google Cloud Functions."""
-    return export(tmp_path_factory.mktemp("google"), scored.model, "google-cloud-function")[0]
+    folder = tmp_path_factory.mktemp("google") / "bundle"
+    make_bundle(scored.model, "google-cloud-function", folder)
+    return folder
 
 
 def large_model() -> bytes:
