@@ -49,8 +49,8 @@ def probed_columns(original: Original, drafts: Sequence[Draft], likely: Sequence
     columns = tuple(_column(draft) for draft in drafts)
     typical = _answered(original, columns, likely)
 
-    def accepts(changes: Row) -> bool:
-        return original.accepts(as_columns(columns, [{**typical, **changes}]))
+    def accepts(*changes: Row) -> bool:
+        return original.accepts(as_columns(columns, [{**typical, **row} for row in changes]))
 
     null = _refusing(accepts, [column.name for column in columns], None)
     known = {
@@ -159,16 +159,16 @@ def _some(names: Sequence[str]) -> Sequence[str]:
     return names[:: -(-len(names) // _MOST_ASKED)]
 
 
-def _limits(accepts: Callable[[Row], bool], names: Sequence[str]) -> dict[str, float]:
+def _limits(accepts: Callable[..., bool], names: Sequence[str]) -> dict[str, float]:
     """The limit of each column; of very many columns the limit of all when a part of them agrees on one."""
     if not names:
         return {}
-    # Four questions for the columns of trees, and not as many for each.
-    near = all(accepts(dict.fromkeys(names, side)) for side in (1.0, -1.0, FLOAT32_LIMIT, -FLOAT32_LIMIT))
+    # One question, of a row for each column and number, for the columns of trees: not four for each.
+    near = accepts(*({name: side} for name in _some(names) for side in (1.0, -1.0, FLOAT32_LIMIT, -FLOAT32_LIMIT)))
     limits = {name: _limit(accepts, name, near=near) for name in _some(names)}
     if len(set(limits.values())) == 1:
         return dict.fromkeys(names, next(iter(limits.values())))
-    return {name: limits[name] if name in limits else _limit(accepts, name, near=near) for name in names}
+    return {name: limits[name] if name in limits else _limit(accepts, name, near=False) for name in names}
 
 
 def _limit(accepts: Callable[[Row], bool], name: str, *, near: bool) -> float:
@@ -179,7 +179,7 @@ def _limit(accepts: Callable[[Row], bool], name: str, *, near: bool) -> float:
     Args:
         accepts: Asks the original.
         name: The column.
-        near: Whether all columns at once accept numbers as large as float32 has them, on either side.
+        near: Whether it is known to accept numbers as large as float32 has them, on either side.
     """
     sides = [side for side in (1.0, -1.0) if near or accepts({name: side})] or [1.0, -1.0]
 
