@@ -164,6 +164,14 @@ class Running:
             assert time.monotonic() < end, done.stderr + self.log.read_text()
             time.sleep(0.2)
 
+    def until_said(self, words: str, seconds: float = 60) -> None:
+        """Wait until it has written some words."""
+        end = time.monotonic() + seconds
+        while words not in (said := self.log.read_text()):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < end, said
+            time.sleep(0.05)
+
     def stop(self, signum: int) -> tuple[int, float]:
         """Send a signal; return the exit code, and the seconds that it took to end."""
         begun = time.monotonic()

@@ -119,7 +119,7 @@ def test_sigterm_ends_it_with_0_in_time(image: Image, box: Box) -> None:
     """The server ends with exit code 0 within the time that compose and Kubernetes leave it."""
     running = box.with_(env={"MLSHIP_TOKEN": TOKEN}).start([*image.stage.entrypoint, *image.stage.cmd])
     try:
-        running.until(image.stage.health)
+        running.until_said("Ctrl-C stops it.")  # once all of its workers are there
         code, seconds = running.stop(signal.SIGTERM)
     finally:
         running.end()
