@@ -127,6 +127,16 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.WORKERS[pid].retired = True
         super().kill_worker(pid, sig)
 
+    def reap_workers(self) -> None:
+        """Take note of workers that have ended; while the server stops, tell those that begin so again.
+
+        A worker that was just forked has the parent's handlers for a moment, in which a signal is lost.
+        """
+        super().reap_workers()
+        if self._stopping:
+            for pid in self.WORKERS.keys() - self.app.ready:
+                self.kill_worker(pid, signal.SIGTERM)
+
     def _worker_ended(self, pid: int) -> None:
         """Replace a worker that died, as gunicorn does, but give up when none of them gets ready."""
         self.app.hear()

@@ -35,6 +35,33 @@ def test_signals_stop_with_exit_code_0(city_path: Path, signum: int) -> None:
         assert "Traceback" not in server.stderr()
 
 
+AT_THE_FORK = """
+import os, signal, sys, time
+from mlship.cli.main import run
+from mlship.serve.arbiter import ServeArbiter
+from mlship.serve.worker import ServeWorker
+spawn, begin = ServeArbiter.spawn_worker, ServeWorker._setup_event_loop
+def spawned(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return spawn(self)
+def slowly(self):
+    time.sleep(0.3)
+    begin(self)
+ServeArbiter.spawn_worker, ServeWorker._setup_event_loop = spawned, slowly
+sys.exit(run(sys.argv[1:]))
+"""
+"""A server that is told to stop while its workers begin, before they have taken signals to themselves."""
+
+
+def test_a_stop_while_workers_begin(city_path: Path) -> None:
+    """It ends at once, though the signal to the workers is lost, and not when the time for a stop is over."""
+    begun = time.monotonic()
+    done = run_code(AT_THE_FORK, "serve", city_path, "--port", "0", "--json", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begun < 15
+    assert "Traceback" not in done.stderr
+
+
 def test_requests_in_flight_are_finished(city_path: Path) -> None:
     """While it drains, a half-sent request is answered, new ones get Connection: close and /readyz is 503."""
     with serving(city_path, *ONE) as server, contextlib.ExitStack() as stack:
