@@ -328,7 +328,7 @@ def test_a_process_that_waits_ends_at_once(signum: signal.Signals, code: int) ->
         began = time.monotonic()
         process.send_signal(signum)
         stdout, stderr = process.communicate(timeout=30)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         assert (process.returncode, stdout, stderr) == (code, f"Stopped by {signum.name} between two runs.\n", "")
     finally:
         process.kill()

@@ -111,7 +111,7 @@ def test_a_call_that_hangs(city_path: Path) -> None:
             begun = time.monotonic()
             answer = server.raw(hanging)
             assert (answer.status, answer.json["error"]["code"]) == (503, "timeout")
-            assert 1.4 < time.monotonic() - begun < 3
+            assert 1.4 < time.monotonic() - begun < 5
             while worker in server.children() and time.monotonic() < begun + 10:
                 time.sleep(0.05)
             time.sleep(0.5)

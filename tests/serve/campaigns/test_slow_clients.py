@@ -93,7 +93,7 @@ def _drip(offenders: list[tuple[Offender, socket.socket]]) -> Iterator[bytes]:
                 yield heard
 
 
-def test_slow_clients_take_nothing_from_others(tmp_path: Path) -> None:
+def test_slow_clients_take_nothing_from_others(tmp_path: Path, whole: bool) -> None:
     """With 64 of each kind every good request is answered, /livez at once, and soon all of them are gone."""
     path = tmp_path / "wordy.onnx"
     path.write_bytes(wordy_model(LENGTH))
@@ -117,9 +117,10 @@ def test_slow_clients_take_nothing_from_others(tmp_path: Path) -> None:
                     time.sleep(0.2)
                 assert _held(worker) <= most + 1, f"{_held(worker) - most} are still there"
         assert set(good.seen.counts) == {"200"}, good.seen.counts
-        assert good.seen.counts["200"] > 50 * (time.monotonic() - begun)
+        assert good.seen.counts["200"] > (50 if whole else 10) * (time.monotonic() - begun)
         assert server.children() == [worker]
         assert "Traceback" not in server.stderr()
     probes.sort()
-    assert probes[int(len(probes) * 0.95)] < 0.1, probes[-10:]  # two cores may be at other work for a moment
-    assert probes[-1] < 1.0
+    late, latest = (0.1, 1.0) if whole else (0.5, 3.0)  # other tests run beside the sample
+    assert probes[int(len(probes) * 0.95)] < late, probes[-10:]
+    assert probes[-1] < latest
