@@ -16,7 +16,7 @@ from mlship.model.watch import Watch
 from mlship.serve.application import ServeApplication
 from mlship.serve.reload import Candidate, digests
 from mlship.serve.settings import DRAIN_SECONDS
-from mlship.serve.worker import RETIRE
+from mlship.serve.worker import RETIRE, TOLD
 
 _MOST_FAILURES = 5
 _FAILED = 1
@@ -34,6 +34,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._failures = 0
         self._candidate: Candidate | None = None
         self._again = False
+        self._unwanted: set[int] = set()  # workers that were ended before they were ready
         self._hung: set[int] = set()  # workers in which a call hangs, and whose successors are not ready
         sources = [model.source for model in (*app.plan.models, *([app.plan.shadow] if app.plan.shadow else []))]
         self._watch = Watch(sources) if app.plan.watch else None
@@ -91,7 +92,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self._candidate = None
             candidate.tell(None)
             for pid in candidate.retiring & self.WORKERS.keys():
-                self.kill_worker(pid, RETIRE)
+                self._end(pid, RETIRE if pid in self.app.ready else signal.SIGTERM)
             self.log.warning("The new model is served: %s", _named(self.app))
 
     def _bring_in(self, candidate: Candidate, plan: Any) -> None:
@@ -109,7 +110,7 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         candidate.drop()
         self.app.plan = candidate.plan
         for pid in candidate.pids & self.WORKERS.keys():
-            self.kill_worker(pid, signal.SIGKILL)
+            self._end(pid, signal.SIGKILL)
         candidate.tell(error)
         self.log.error("The reload was refused, and the model before is served on: %s", error.message)
 
@@ -127,23 +128,30 @@ class ServeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.WORKERS[pid].retired = True
         super().kill_worker(pid, sig)
 
-    def reap_workers(self) -> None:
-        """Take note of workers that have ended; while the server stops, tell those that begin so again.
+    def _end(self, pid: int, sig: int) -> None:
+        """End a worker whose model is not served, or no longer."""
+        if pid not in self.app.ready:
+            self._unwanted.add(pid)
+        self.kill_worker(pid, sig)
 
-        A worker that was just forked has the parent's handlers for a moment, in which a signal is lost.
-        """
-        super().reap_workers()
-        if self._stopping:
-            for pid in self.WORKERS.keys() - self.app.ready:
-                self.kill_worker(pid, signal.SIGTERM)
+    def spawn_worker(self) -> int:
+        """Start a worker; signals wait until it has handlers of its own, as those of its parent would lose them."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, TOLD)
+        try:
+            pid: int = super().spawn_worker()
+            return pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
 
     def _worker_ended(self, pid: int) -> None:
         """Replace a worker that died, as gunicorn does, but give up when none of them gets ready."""
         self.app.hear()
         failure = self.app.failures.pop(pid, None)
         was_ready = pid in self.app.ready
+        was_unwanted = pid in self._unwanted
         self.app.ready.discard(pid)
-        if was_ready or self._stopping:
+        self._unwanted.discard(pid)
+        if was_ready or was_unwanted or self._stopping:
             return
         failure = failure or ModelRefused(
             "A worker was ended before it was ready.",

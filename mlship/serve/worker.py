@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 RETIRE = signal.SIGUSR2
 """Tells a worker that others have taken its place."""
+TOLD = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, RETIRE))
+"""What a worker is told by signals."""
 RETIRE_SECONDS = 5.0
 """How long it keeps the connections of clients that ask nothing, who may be about to."""
 MOST_CONNECTIONS = 1_000
@@ -104,7 +106,18 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         self.proxies = plan.proxies
 
     def init_signals(self) -> None:
-        """Take SIGINT as SIGTERM: Ctrl-C in a terminal reaches the workers too."""
+        """Until it serves a worker ends at once when it is told to: uvloop loses what comes before it runs.
+
+        Ctrl-C in a terminal reaches the workers too, and is left to the parent.
+        """
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
+
+    def _take_signals(self) -> None:
+        """Take SIGINT as SIGTERM, as it is to the parent."""
         super().init_signals()
         self.loop.add_signal_handler(signal.SIGINT, self.handle_exit_signal)
         self.loop.add_signal_handler(RETIRE, self.retire)
@@ -140,6 +153,7 @@ class ServeWorker(ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     async def _serve(self) -> None:
         from mlship.serve.access import MAIN, METRICS
 
+        self._take_signals()
         for place, listener in enumerate(self.sockets):  # in the order of `bind`
             metrics = place == 1
             context = self.tls[metrics]  # who asks for metrics, as probes do, shows no certificate

@@ -148,3 +148,34 @@ def test_a_model_that_opens_slowly_holds_nobody_up(tmp_path: Path) -> None:
     assert set(asking.seen.counts) == {"200"}, asking.seen.counts
     assert set(judge.named) == {1, 2}
     assert asking.seen.percentile(0.999) < 1.0
+
+
+SLOW_ONCE = """
+    import os
+    if os.path.exists({flag!r}):
+        os.unlink({flag!r})
+        time.sleep(4)
+"""
+"""The next worker that begins takes four seconds to open."""
+
+
+def test_a_worker_that_begins_with_the_old_model_is_ended(tmp_path: Path) -> None:
+    """One that still opens what was served when a reload ends never serves it, and nothing is told to have failed."""
+    judge, path, flag = Judge(), tmp_path / "model.onnx", tmp_path / "flag"
+    path.write_bytes(judge.made(1))
+    code = program(SLOW_ONCE.format(flag=str(flag)))
+    with serving(path, "--workers", "1", "--threads", "2", code=code) as server:
+        flag.touch()
+        (worker,) = server.children()
+        os.kill(worker, signal.SIGKILL)
+        while flag.exists():
+            time.sleep(0.02)
+        (old,) = server.children()
+        _replace(path, judge.made(2))
+        server.process.send_signal(signal.SIGHUP)
+        assert server.ask("POST", "/predict", [{"x": 2.0}]).json["predictions"] == [{"prediction": 4.0}]
+        _told(server, "succeeded", 1)
+        time.sleep(4.5)  # it would have been open by then
+        assert len(server.children()) == 1
+        assert old not in server.children()
+        assert "before it was ready" not in server.stderr()
