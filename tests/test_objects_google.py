@@ -58,7 +58,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Go
         conditions: ClassVar[list[str | None]] = []
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     account = {"gcs_base_url": f"http://127.0.0.1:{server.server_port}", "disable_oauth": True}
     (tmp_path / "account.json").write_text(

@@ -110,7 +110,7 @@ CASES = {
         '{"id": 3, "id": 4, "my age": 2, "income": 3, "city": "Lisboa", "note": 1.10}',
     ),
 }
-SAMPLE = ("plain", "line breaks in quotes", "ragged rows", "names of files", "NDJSON with bad lines", "header only")
+SAMPLE = ("ragged rows", "names of files", "NDJSON with bad lines")
 
 
 @pytest.mark.parametrize(

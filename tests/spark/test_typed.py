@@ -63,7 +63,7 @@ AGES: dict[str, pa.Array] = {
     "bool": column(lambda row: row % 2 == 0, pa.bool_()),
     "duration": column(lambda row: row, pa.duration("us")),
 }
-SAMPLE = ("uint64", "instant", "duration", "list")
+SAMPLE = ("uint64", "instant")
 
 
 def scored(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any], str]:

@@ -259,6 +259,7 @@ def test_stop_under_load(topics: Topics, trial: Trial) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.whole
 def test_broker_that_refuses_what_is_written(broker: Broker, trial: Trial) -> None:
     """A record that the topic of scores does not take ends the stream with 6, and no offset is committed."""
     topics = Topics.new(broker)

@@ -115,7 +115,7 @@ def test_records_that_cannot_be_handed_on_are_named(topics: Topics, model: Path,
     assert f"What came of record {topics.source}/" in result["error"]["message"]
 
 
-@pytest.mark.parametrize("keep", ["prediction", "id,probability_1"])
+@pytest.mark.parametrize("keep", [pytest.param("prediction", marks=pytest.mark.whole), "id,probability_1"])
 def test_kept_fields_that_are_outputs(topics: Topics, model: Path, refused: Refused, keep: str) -> None:
     """A field that would stand beside an output column of its name is refused, as in batch."""
     code, result, _ = refused(*topics.arguments(model, "--keep", keep))
@@ -237,7 +237,13 @@ def _put_with_header(topics: Topics, name: bytes, key: bytes, value: bytes) -> N
     kafka.rd_kafka_destroy(producer)
 
 
-@pytest.mark.parametrize("how", [(), ("--at-least-once",)], ids=["exactly once", "at least once"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param((), id="exactly once", marks=pytest.mark.whole),
+        pytest.param(("--at-least-once",), id="at least once"),
+    ],
+)
 def test_what_the_client_does_not_take(topics: Topics, model: Path, how: tuple[str, ...]) -> None:
     """A record beyond the file's own bound ends the stream with its place, in either way of writing."""
     with topics.config.open("a", encoding="utf-8") as stream:

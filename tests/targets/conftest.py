@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
+import json
 import os
 import platform
 import shutil
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,11 +55,18 @@ def bundle(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return make
 
 
-def make_bundle(model: Path, target: str, folder: Path) -> None:
-    """Make a bundle in this process; the memory of a model, for which two processes are started, is measured once."""
-    with pytest.MonkeyPatch.context() as patched:
+def make_bundle(model: Path, target: str, folder: Path) -> dict[str, Any]:
+    """Make a bundle in this process, and return what is told of it.
+
+    The memory of a model, for which two processes are started, is measured once.
+    """
+    told = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(told):
         patched.setattr(made, "measured", _measured)
-        assert main.run(["export", str(model), "--target", target, "-o", str(folder), "--quiet"]) == 0
+        assert main.run(["export", str(model), "--target", target, "-o", str(folder), "--json"]) == 0
+    found = json.loads(told.getvalue())
+    assert isinstance(found, dict)
+    return found
 
 
 @cache

@@ -107,6 +107,7 @@ def test_shares_are_even_and_depend_on_nothing_else() -> None:
     assert shared_out([Input(name, kind, state={"size": 0}) for name in "abcd"], 3) == [0, 1, 2, 0]
 
 
+@ON_DISK
 def test_a_file_that_comes_between_two_starts_changes_nothing(place: Place) -> None:
     """Children of a submission go by its listing, tried again after its end too; the next one lists anew."""
     expected = place.alone()
@@ -426,7 +427,15 @@ def test_a_run_that_came_in_between_is_not_replaced(
     assert "_manifest.json" not in names(place.output)
 
 
-@pytest.mark.parametrize("kinds", [("shard", "alone"), ("alone", "shard"), ("shard", "other shard")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("place", "kinds"),
+    [
+        pytest.param(place, kinds, id=f"{place}-{' '.join(kinds)}", marks=pytest.mark.whole if is_alike else ())
+        for kinds in (("shard", "alone"), ("alone", "shard"), ("shard", "other shard"))
+        for place, is_alike in (("store", kinds[1] != "alone"), ("disk", False))
+    ],
+    indirect=["place"],
+)
 def test_runs_are_kept_apart(place: Place, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, str]) -> None:
     """While a shard is at work a run without shards, or of other options, is refused with exit code 7; and so on."""
     owner: Any = ObjectOutput if place.stored else FolderOutput

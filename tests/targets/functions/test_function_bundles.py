@@ -35,12 +35,8 @@ RUNTIME = (
 
 
 def export(folder: Path, model: Path, target: str) -> tuple[Path, dict[str, Any]]:
-    """Make a bundle as a user does, and return its folder and what was told."""
-    bundle = folder / "bundle"
-    command = [sys.executable, "-m", "mlship", "export", str(model), "--target", target, "-o", str(bundle), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return bundle, json.loads(done.stdout)
+    """Make a bundle, and return its folder and what was told."""
+    return folder / "bundle", make_bundle(model, target, folder / "bundle")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +56,7 @@ def aws_image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 @pytest.fixture(scope="module")
 def google(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of a small model for Google Cloud Functions."""
-    folder = tmp_path_factory.mktemp("google") / "bundle"
-    make_bundle(scored.model, "google-cloud-function", folder)
-    return folder
+    return export(tmp_path_factory.mktemp("google"), scored.model, "google-cloud-function")[0]
 
 
 def large_model() -> bytes:
