@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from mlship.errors import InputRefused, Stopped
@@ -26,6 +27,12 @@ _TICK_SECONDS = 1.0
 _AGAIN_SECONDS = 0.5  # before reading again what could not be committed
 _OWN = "mlship."
 """What the names of our headers begin with."""
+_headers_of = methodcaller("headers")
+"""Asks a record for its headers.
+
+For a name that is no UTF-8 the library returns a broken value and leaves an exception pending. A call out of C notices;
+the interpreter, once it has made a call often, does not, and the exception would strike somewhere later.
+"""
 _TOLD = (f"{_OWN}model", f"{_OWN}digest")
 """By what a record was scored; a record that was scored before has them already."""
 
@@ -135,7 +142,7 @@ class Loop:
     def _record(self, place: int, message: Message, scored: Scored) -> Sent:
         """What is written for a record."""
         try:
-            given: Any = message.headers()
+            given: Any = _headers_of(message)
         except (SystemError, UnicodeDecodeError):  # a header's name is no UTF-8, and the library has no other way to it
             given = None
             scored.refused[place] = (None, "bad_encoding")

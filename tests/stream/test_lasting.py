@@ -201,11 +201,13 @@ def test_a_chain_of_streams(topics: Topics, model: Path, rows: list[dict[str, An
 def test_a_header_whose_name_is_no_text(topics: Topics, model: Path, rows: list[dict[str, Any]]) -> None:
     """Other clients may write one; the record is a reject, and the stream goes on."""
     key, value = records_of(rows, 1)[0]
-    _put_with_header(topics, b"caf\xe9", key, value)
-    topics.put(records_of(rows, 10))
+    topics.put(records_of(rows, 300))
     with topics.scored(model) as server:
+        assert len(topics.committed(topics.sink, 300)) == 300  # Python makes short work of calls that it made often
+        _put_with_header(topics, b"caf\xe9", key, value)
+        topics.put(records_of(rows, 10))
         (refused,) = topics.committed(topics.rejects, 1)
-        assert len(topics.committed(topics.sink, 10)) == 10
+        assert len(topics.committed(topics.sink, 310)) == 310
         assert server.stop() == 0
     assert (refused.value, refused.headers["mlship.code"]) == (value, b"bad_encoding")
 
