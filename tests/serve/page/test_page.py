@@ -21,7 +21,7 @@ from tests.serve.page.dropping import DROP, PARTLY
 from tests.serve.server import Server, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 AGE, OTHER = NUMBERS
 RECORD = {AGE: 31.25, OTHER: 0.1, "city": "Porto"}
@@ -96,6 +96,30 @@ def test_a_busy_server_is_asked_again(server: Server, watched: Callable[..., Any
         page.locator("#shown", has_text="Busy.").wait_for()
         page.unroute("**/predict")
         page.wait_for_selector("#shown strong")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "wait", "most"),
+    [(503, "overloaded", "-1", 6), (503, "overloaded", "3000000", 1), (503, "timeout", "1", 1), (502, "", "1", 1)],
+)
+def test_a_server_is_not_asked_for_ever(
+    server: Server, watched: Callable[..., Any], status: int, code: str, wait: str, most: int
+) -> None:
+    """What hung is not asked for again, what is busy now and then, whatever it says of when."""
+    told = {"error": {"code": code, "message": "Not now."}}
+    asked: list[float] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(time.monotonic())
+        route.fulfill(status=status, headers={"Retry-After": wait}, json=told)
+
+    with watched(server) as page:
+        page.wait_for_selector("#form .field")
+        page.route("**/predict", refuse)
+        page.click("#example")
+        page.locator("#shown", has_text="Not now.").wait_for()
+        page.wait_for_timeout(8_000 if most > 1 else 2_500)
+        assert len(asked) == most
 
 
 def test_code_works_as_copied(server: Server, watched: Callable[..., Any]) -> None:

@@ -6,13 +6,17 @@ import { makeField } from "./fields.js";
 
 const PAUSE = 250; // ms after the last key
 const CHATTER = 900; // ms after which a new answer is read aloud
-const AGAIN = 3; // s after which a server that could not be reached is asked again
+const AGAIN = 3; // s after which a busy server is asked again, unless it says when
+const LONGEST = 30; // s that it may say
+const PATIENCE = 5; // times that it is asked again for one record
+const PASSING = new Set(["", "overloaded", "draining"]); // of 503; a call that hung would hang again
 const MOST = 50; // figures that are shown at once
 
 export class Form {
   constructor({ onRecord, onOther }) {
     this.onRecord = onRecord;
     this.onOther = onOther;
+    this.tries = 0;
     this.form = byId("form");
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", (event) => this.changed(event));
@@ -73,6 +77,7 @@ export class Form {
   stop() {
     clearTimeout(this.timer);
     clearTimeout(this.voice);
+    clearTimeout(this.retry);
     this.under?.abort();
     this.last = undefined;
   }
@@ -83,6 +88,7 @@ export class Form {
   }
 
   later(pause) {
+    this.tries = 0;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.predict(), pause);
   }
@@ -109,6 +115,7 @@ export class Form {
     }
     this.under?.abort();
     clearTimeout(this.voice);
+    clearTimeout(this.retry);
     const under = new AbortController();
     this.under = under;
     try {
@@ -163,10 +170,16 @@ export class Form {
     const message = error instanceof Refused ? error.message : "The server cannot be reached.";
     fill(byId("shown"), el("p", { class: "error" }, told ? `${some}: see the fields.` : message));
     this.voice = setTimeout(() => say(byId("said"), told ? `${some}.` : "No prediction."), CHATTER);
-    const isPassing = !(error instanceof Refused) || error.status === 503;
-    if (!isPassing) return;
-    this.last = undefined;
-    this.later(1000 * (error.retry || AGAIN));
+    if (error instanceof Refused && error.status !== 503) return;
+    this.last = undefined; // so that leaving a field asks again
+    if (error instanceof Refused && PASSING.has(error.code)) this.askAgain(error.retry);
+  }
+
+  // A server that is busy for a moment: a few times, and not for a page that nobody looks at.
+  askAgain(seconds) {
+    if (this.tries >= PATIENCE || document.hidden) return;
+    this.tries += 1;
+    this.retry = setTimeout(() => this.predict(), 1000 * Math.min(LONGEST, Math.max(1, seconds || AGAIN)));
   }
 }
 
