@@ -104,7 +104,7 @@ def of_batches(samples: Sequence[Sample]) -> Chart:
     bars = tuple(Bar(text, (count / total,), (share(count / total),)) for text, count in counts)
     rows = tuple((text, number(int(count)), share(count / total)) for text, count in counts)
     together = sum(count for text, count in counts if text != "1") / total if total else 0.0
-    say = f"{share(together)} of {number(int(total))} requests {when} were scored in a call of several rows."
+    say = f"{share(together)} of {_count(int(total), 'request')} {when} were scored in a call of several rows."
     picture = Columns(f"Rows scored in one call, {when}", bars, along="rows", up=Axis("share of requests", text=share))
     return Chart("batch", picture, say if rows else "Nothing was scored yet.", ("rows", "requests", "share"), rows)
 
@@ -124,7 +124,7 @@ def of_drift(drift: Mapping[str, Any]) -> Chart:
     if known:
         beyond = sum(column["psi"] > _DRIFT.value for column in known)
         verdict = f"{beyond} of {len(known)} inputs no longer look like the sample" if beyond else "All look like it"
-        say = f"{number(drift['rows'])} rows against {number(drift['baseline_rows'])} of the sample. {verdict}."
+        say = f"{_count(drift['rows'], 'row')} against {number(drift['baseline_rows'])} of the sample. {verdict}."
         say += " Few rows tell little." if drift["rows"] < 1000 else ""
     return Chart("drift", picture, say, ("input", "index", "missing in sample", "missing now"), rows)
 
@@ -181,7 +181,7 @@ def _shares(
     bars = tuple(Bar(label, tuple(values), tuple(map(share, values))) for label, values in told)
     cells = tuple((label, *map(share, values)) for label, values in told)
     most = max(pairs, key=lambda pair: pair[1], default=("", 0.0, 0.0))
-    say = f"Of {number(rows)} rows since the model was loaded, {share(most[1])} were answered {most[0]}"
+    say = f"Of {_count(rows, 'row')} since the model was loaded, {share(most[1])} were answered {most[0]}"
     say += f"; in the sample {share(most[2])}." if against else "."
     picture: Any = Columns(title, bars, series, edges) if edges else Bars(title, bars, series)
     return Chart(key, picture, say, ("answer", *series), cells)
@@ -196,7 +196,7 @@ def _numbers(key: str, output: Mapping[str, Any], then: Mapping[str, Any] | None
     cells = tuple(
         (f"{10 * place} %", _of(value), *map(_of, before[place : place + 1])) for place, value in enumerate(now)
     )
-    say = f"Half of {number(rows)} answers since the model was loaded are up to {_of(now[5]) if now else '-'}"
+    say = f"Half of {_count(rows, 'answer')} since the model was loaded are up to {_of(now[5]) if now else '-'}"
     say += f"; of those to the sample, up to {_of(before[5])}." if before else "."
     picture = Lines(f"Answers by size: {output['output']}", tuple(lines), Axis("percent of answers"), Axis("answer"))
     return Chart(key, picture, say, ("percent of answers", *(line.name for line in lines)), cells)
@@ -216,7 +216,7 @@ def of_shadow(samples: Sequence[Sample], *, labels: bool) -> list[Chart]:
     told = {name: text for name, text in _SHADOW.items() if labels or name != "changed_rows"}
     parts = [("asked too", asked), *((text, shadow[name][""]) for name, text in told.items())]
     rows = [(text, number(int(count))) for text, count in parts]
-    say = f"The shadow was asked {number(int(asked))} rows too"
+    say = f"The shadow was asked {_count(int(asked), 'row')} too"
     if labels and asked:
         say += f", and gave {share(shadow['changed_rows'][''] / asked)} of them another label"
     apart = shadow.get("difference_max", {})
@@ -239,3 +239,7 @@ _SHADOW = {
 
 def _of(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.4g}"
+
+
+def _count(found: int, noun: str) -> str:
+    return f"{number(found)} {noun}{'' if found == 1 else 's'}"
