@@ -167,7 +167,7 @@ def _largest(record: Mapping[str, Any], most_rows: int) -> bytes:
     if size * rows > limits.body:  # few wide rows
         return _body(record, max(1, limits.body * 9 // 10 // size))
     left = limits.body * 9 // 10 // rows - size
-    names = (f"_{extra}" for extra in range(left // len('"_1000":0.5,')))
+    names = (f"_{extra}" for extra in range(left // len(f'"_{left}":0.5,')))
     return _body({**record, **dict.fromkeys(names, 0.5)}, rows)
 
 

@@ -19,6 +19,7 @@ from mlship.serve.example import example_record
 from mlship.targets import measure
 from mlship.targets.bundle import BundleJob, write_bundle
 from mlship.targets.contract import MIB, WORKERS
+from tests.batch.models import put_town
 from tests.serve.server import JSON, Server, command, environment, serving
 from tests.targets.conftest import INPUT, Bundle
 
@@ -133,3 +134,10 @@ def test_batch_stays_below_the_limit(bundle: Bundle, artifact: Path, tmp_path: P
 
     assert run.returncode == 0
     assert 100 * MIB < most < limits(bundle)["batch"]
+
+
+def test_a_model_for_which_there_is_time_for_one_row_only(tmp_path: Path) -> None:
+    """Its request has one row, filled up to as many bytes as are allowed and no more."""
+    idle, most = measure.serve(put_town(tmp_path), 1e-9)
+
+    assert 0 < idle <= most
