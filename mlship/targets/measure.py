@@ -130,7 +130,8 @@ def _csv(record: Mapping[str, Any], most_rows: int) -> str:
     csv.writer(row).writerow("" if value is None else value for value in record.values())
     size = len(row.getvalue())
     rows = max(1, min(_FILE_BYTES // size, most_rows))
-    filler = {"_": "x" * (_FILE_BYTES // rows - size)} if rows == most_rows else {}
+    # Half of a file at most: a record as long as all of it is longer than batch takes one for.
+    filler = {"_": "x" * (_FILE_BYTES // max(rows, 2) - size)} if rows == most_rows else {}
     wide = {**record, **filler}
     csv.writer(head).writerow(wide)
     row = io.StringIO()

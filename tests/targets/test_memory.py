@@ -137,7 +137,10 @@ def test_batch_stays_below_the_limit(bundle: Bundle, artifact: Path, tmp_path: P
 
 
 def test_a_model_for_which_there_is_time_for_one_row_only(tmp_path: Path) -> None:
-    """Its request has one row, filled up to as many bytes as are allowed and no more."""
-    idle, most = measure.serve(put_town(tmp_path), 1e-9)
+    """Its request and its file have one row, filled up to as many bytes as are allowed and no more."""
+    model = put_town(tmp_path)
+    idle, most = measure.serve(model, 1e-9)
+    (scored,) = measure.batch(model, 1e-9)
 
     assert 0 < idle <= most
+    assert scored > 0
