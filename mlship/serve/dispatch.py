@@ -172,8 +172,9 @@ class Dispatch:
         try:
             self._desk.admit(exchange)
             call = self._desk.read(exchange, body) if light else await self._on_thread(self._desk.read, exchange, body)
-            hard = time.monotonic() + self._room.timeout
-            until = min(hard, time.monotonic() + _seconds(exchange, call.seconds))
+            now = time.monotonic()
+            hard = now + self._room.timeout
+            until = min(hard, now + _seconds(exchange, call.seconds))
             future = self._batchers[id(endpoint.served)].submit(call.feed, until)
             scored = await self._in_time(future, until, hard, endpoint.served)
             exchange.queue, exchange.score, exchange.together = scored.queue, scored.score, scored.together

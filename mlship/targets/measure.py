@@ -71,7 +71,8 @@ def _run(command: list[str], model: Path, seconds: float) -> str:
             f"The memory that '{model}' needs could not be measured within {seconds:,.0f} seconds.", code="not_measured"
         ) from None
     if done.returncode != 0:
-        why = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+        told = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("hint: ")]
+        why = told[-1:] or [f"it ended with {done.returncode}"]
         raise ModelRefused(f"The memory that '{model}' needs could not be measured: {why[0]}.", code="not_measured")
     return done.stdout
 

@@ -144,3 +144,13 @@ def test_a_model_for_which_there_is_time_for_one_row_only(tmp_path: Path) -> Non
 
     assert 0 < idle <= most
     assert scored > 0
+
+
+def test_why_it_could_not_be_measured_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the run is told, and not the hint below it, which is for who typed its command."""
+    monkeypatch.setattr(measure, "_FILE_BYTES", 80 << 20)
+
+    with pytest.raises(ModelRefused, match="record") as refused:
+        measure.batch(put_town(tmp_path), 1e-9)
+    assert "error: " in str(refused.value)
+    assert "hint" not in str(refused.value)
