@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -59,6 +60,8 @@ def batch(
     options = dict(locals())  # by name, since there are so many
     console: Console = ctx.obj
     console.configure(quiet=quiet, verbose=verbose, json=json)
+    # Before numpy is loaded: its linear algebra, which nothing here uses, begins by spinning a thread on each core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from mlship.cli.batch_given import Given, said_in
     from mlship.cli.batch_run import score
 

@@ -83,7 +83,9 @@ def _root(
 def main() -> None:
     """Run the command line of this process and exit."""
     gc.set_threshold(_GARBAGE)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # or Python, as it ends, looks twice for cycles among all that the libraries made
+    sys.exit(code)
 
 
 _NOTHING_DONE: dict[str, Any] = {

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mlship.model.signature import Signature
+from mlship.model.values.rules import all_finite
 from mlship.tables import records
 from mlship.tables.contract import Wanted
 from mlship.tables.dialect import Dialect
@@ -83,9 +84,7 @@ class Typed:
             return None
         if self._dialect.decimal_comma and b"." in data:  # with which Polars takes a number too
             return None
-        codes = np.frombuffer(data, dtype=np.uint8)
-        rows = int(np.count_nonzero(codes == records.NEWLINE))
-        fields = int(np.count_nonzero(codes == self._dialect.separator))
+        rows, fields = records.counted(data, records.NEWLINE, self._dialect.separator)
         if fields != rows * (len(self._columns) - 1) or not records.is_utf8(data):
             return None
         return rows
@@ -153,6 +152,8 @@ class Typed:
 
 def _holds(values: NDArray[np.float64], dtype: str) -> bool:
     """Whether a dtype holds all of the numbers, integers exactly."""
+    if dtype == "float64":
+        return all_finite(values)
     # The extremes tell of all: not a number is its own extreme.
     low, high = values.min(initial=0.0), values.max(initial=0.0)
     if dtype == "int64":

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlship.model.values.codes import Code
+from mlship.tables.blocks import Block
 from mlship.tables.dialect import COMMAS, Dialect
 
 NEWLINE, RETURN = b"\n\r"
@@ -27,6 +28,7 @@ BOM = b"\xef\xbb\xbf"
 
 # The csv module's own bound of 128 KiB a field would refuse what is only long; 2^31-1 is the most it takes everywhere.
 _LONGEST_FIELD = 2**31 - 1
+_WINDOW = 1 << 18  # of bytes that are looked at several times while a core's own cache holds them
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +78,7 @@ class Survey:
         return bool((rows[:, -1] == NEWLINE).all() and (rows[:, :-1] == self.separator).all())
 
 
-def survey(data: bytes, dialect: Dialect = COMMAS) -> Survey:
+def survey(data: Block, dialect: Dialect = COMMAS) -> Survey:
     """Look at a block that begins where a record begins."""
     codes = np.frombuffer(data, dtype=np.uint8)
     separator = dialect.separator
@@ -94,7 +96,18 @@ def survey(data: bytes, dialect: Dialect = COMMAS) -> Survey:
     return Survey(marks, codes[marks], separator, tidy, is_open)
 
 
-def has_quotes(data: bytes, dialect: Dialect = COMMAS) -> bool:
+def counted(data: bytes, *codes: int) -> list[int]:
+    """Return how often each of some bytes stands in a block."""
+    counts = [0] * len(codes)
+    mask = np.empty(min(_WINDOW, len(data)), dtype=np.bool_)
+    for start in range(0, len(data), _WINDOW):
+        part = np.frombuffer(data, np.uint8, min(_WINDOW, len(data) - start), start)
+        for place, code in enumerate(codes):
+            counts[place] += int(np.count_nonzero(np.equal(part, code, out=mask[: len(part)])))
+    return counts
+
+
+def has_quotes(data: Block, dialect: Dialect = COMMAS) -> bool:
     """Tell whether a block has any quote."""
     return bool(dialect.quote) and dialect.quote.encode() in data
 
@@ -120,7 +133,7 @@ def _regular_quotes(
     return starts, stops, bool((ends_field | ends_line).all())
 
 
-def _any_quotes(data: bytes, dialect: Dialect) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+def _any_quotes(data: Block, dialect: Dialect) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
     """Find quoted texts one after the other, whatever else contains quotes."""
     starts: list[int] = []
     stops: list[int] = []
@@ -131,7 +144,7 @@ def _any_quotes(data: bytes, dialect: Dialect) -> tuple[NDArray[np.int64], NDArr
     return np.array(starts, dtype=np.int64), np.array(stops, dtype=np.int64), False
 
 
-def last_border(data: bytes, dialect: Dialect = COMMAS) -> int:
+def last_border(data: Block, dialect: Dialect = COMMAS) -> int:
     """Return where the last whole record of a block ends, 0 when none does; the block begins where one begins."""
     if not has_quotes(data, dialect):
         return data.rfind(b"\n") + 1

@@ -95,16 +95,27 @@ def test_bytes_do_not_depend_on_the_surroundings(folder: Path) -> None:
     assert len(contents) == 1
 
 
+def after_a_run(folder: Path, code: str) -> str:
+    """Score a file in a process of its own, and return what some code then prints there."""
+    (folder / "in.csv").write_text(DATA)
+    scored = "from mlship.cli.main import run; assert run(['batch', 'in.csv', '-q']) == 0; "
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-c", scored + code]
+    return subprocess.run(
+        command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True, text=True
+    ).stdout
+
+
 def test_scoring_loads_no_training_library(folder: Path) -> None:
     """A whole run leaves scikit-learn, joblib, pandas, onnx and the other commands out of the process."""
-    (folder / "in.csv").write_text(DATA)
-    code = (
-        "import sys; from mlship.cli.main import run; assert run(['batch', 'in.csv', '-q']) == 0; "
-        "print(*sorted({name.partition('.')[0] for name in sys.modules} | set(sys.modules)))"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True, text=True)
-    loaded = set(done.stdout.split())
+    code = "import sys; print(*sorted({name.partition('.')[0] for name in sys.modules} | set(sys.modules)))"
+    loaded = set(after_a_run(folder, code).split())
     assert {"polars", "onnxruntime", "mlship.batch.run"} <= loaded
     assert not {"sklearn", "joblib", "pandas", "skl2onnx", "onnx", "flask", "mlship.export", "mlship.serve"} & loaded
+
+
+def test_no_thread_spins_that_has_nothing_to_do(folder: Path) -> None:
+    """The linear algebra of numpy, which no run uses, has no threads that would burn a tenth of a second at first."""
+    code = "from threadpoolctl import threadpool_info as found; print([it['num_threads'] for it in found()])"
+    assert after_a_run(folder, code).strip() == "[1]"

@@ -6,7 +6,6 @@ stands here; of all else None is returned, and those rules say what it is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlship.model.signature import Column, Signature
+from mlship.model.values.rules import all_finite
 
 _NUMBERS = frozenset((int, float))
 
@@ -66,9 +66,7 @@ class MatrixReader:
 
     def taken(self, matrix: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Return a matrix [rows, columns], or None when it takes the rules to say what a number in it is."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(np.add.reduce(matrix, axis=None))  # of numbers one of which is not finite, none is
-        if not math.isfinite(total):
+        if not all_finite(matrix):
             return None
         if self._bounded and not ((matrix >= self._low) & (matrix <= self._high)).all():
             return None

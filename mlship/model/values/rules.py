@@ -84,12 +84,21 @@ def _passes(column: Column, values: Sequence[Any] | Array, tensor_dtype: str) ->
 def _within(column: Column, values: Any) -> bool:
     """Whether float64 values obey a column's bounds; False where some are not a number, which then has to be told."""
     bound = np.inf if column.limit is None else column.limit
-    if not len(values) or (bound == np.inf and column.low is None and not column.finite):
+    if not len(values):
         return True
+    if bound == np.inf and column.low is None:
+        return not column.finite or all_finite(values)
     low, high = values.min(), values.max()  # not a number is its own extreme
     if column.finite and not (np.isfinite(low) and np.isfinite(high)):
         return False
     return bool(-bound <= low and high <= bound and (column.low is None or column.low <= low))
+
+
+def all_finite(values: Any) -> bool:
+    """Tell whether an array holds neither infinities nor what is not a number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduce(values, axis=None)  # of numbers one of which is not finite, none is
+    return bool(np.isfinite(total) or np.isfinite(values).all())
 
 
 def _array(column: Column, values: Sequence[Any] | Array, skip: NDArray[np.bool_], rows: int) -> Array:
