@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -11,8 +10,6 @@ from mlship.tables.contract import ByteInput, Chunk
 from mlship.tables.recoding import Recoding
 
 LONGEST_RECORD = 1 << 25
-
-Block = bytes | bytearray
 
 
 class Readable(Protocol):
@@ -41,7 +38,6 @@ class Cutter:
         self._stream: Readable | None = None
         self._encoding: str | None = None
         self._rest = b""
-        self._buffer = bytearray()  # one for all chunks, since new memory costs about as much as reading into it
         self._at = 0
 
     def peek(self, size: int) -> bytes:
@@ -89,7 +85,7 @@ class Cutter:
             self.skip(min(len(self._rest), start - self._at))
 
     def chunks(
-        self, index: int, last_border: Callable[[Block], int], whole: Callable[[Block], bool]
+        self, index: int, last_border: Callable[[bytes], int], whole: Callable[[bytes], bool]
     ) -> Iterator[Chunk]:
         """Yield chunks with their bytes from where reading stands.
 
@@ -103,40 +99,25 @@ class Cutter:
             InputRefused: The input became shorter.
         """
         size = self._chunk_size
-        while data := self._block(size):
+        while data := self.peek(size):
             at_end = len(data) < size
             if at_end:
                 self._check_end(self._at + len(data))
-            border = last_border(data)
+            border = last_border(data) if len(data) <= size else last_border(data[:size])
             if not border and at_end and whole(data):
                 border = len(data)
-            if not border and (at_end or size >= max(LONGEST_RECORD, self._chunk_size)):
-                raise Endless(self._at)
-            with memoryview(data) as view:
-                chunk, self._rest = bytes(view[:border]), bytes(view[border:]) + self._rest
             if not border:
+                if at_end or size >= max(LONGEST_RECORD, self._chunk_size):
+                    raise Endless(self._at)
                 size *= 2
                 continue
             start = self._at
-            self._at += border
-            yield Chunk(index, start, self._at, chunk)
+            chunk = data[:border]
+            self.skip(border)
+            yield Chunk(index, start, start + border, chunk)
             index += 1
             size = self._chunk_size
         self._check_end(self._at)
-
-    def _block(self, size: int) -> Block:
-        """Take the next bytes, at most so many, fewer only at the end; they stand in the buffer until the next ones."""
-        if self._stream is None:
-            self._stream = self._given.open(self._at)
-        if len(self._buffer) != size:
-            self._buffer = bytearray(size)
-        held, self._rest = self._rest[:size], self._rest[size:]
-        self._buffer[: len(held)] = held
-        count = len(held)
-        with memoryview(self._buffer) as view:
-            while count < size and (got := _read_into(self._stream, view[count:])):
-                count += got
-        return self._buffer if count == size else self._buffer[:count]
 
     def _check_end(self, end: int) -> None:
         if self._given.size is not None and self._encoding is None and end < self._given.size:
@@ -176,12 +157,3 @@ def _read(stream: Readable, size: int) -> bytes:
         parts.append(stream.read(missing))
         missing -= len(parts[-1])
     return b"".join(parts)
-
-
-def _read_into(stream: Readable, view: memoryview) -> int:
-    """Read what there is into memory, and return how many bytes it is, none only at the end."""
-    if isinstance(stream, io.BufferedIOBase):
-        return stream.readinto(view)
-    data = stream.read(len(view))
-    view[: len(data)] = data
-    return len(data)

@@ -115,6 +115,7 @@ class CsvReader:
 
     def __init__(self, columns: tuple[str, ...], dialect: Dialect) -> None:
         self._columns = columns
+        self._places = {name: place for place, name in enumerate(columns)}
         self._dialect = dialect
         self._typed = csv_typed.Typed(columns, dialect)
 
@@ -160,7 +161,7 @@ class CsvReader:
                 data,
                 has_header=False,
                 schema=dict.fromkeys(self._columns, pl.String),
-                columns=[self._columns.index(name) for name in columns],
+                columns=[self._places[name] for name in columns],
                 separator=self._dialect.delimiter,
                 quote_char=self._dialect.quote if quoted else None,
             )
@@ -173,6 +174,6 @@ class CsvReader:
 
     def _frame(self, split: records.Records, columns: Sequence[str]) -> pl.DataFrame:
         """Records as columns of texts; a row that is no record is null throughout."""
-        places = [(name, self._columns.index(name)) for name in columns]
+        places = [(name, self._places[name]) for name in columns]
         texts = {name: [fields[at] or None if fields else None for fields in split.fields] for name, at in places}
         return pl.DataFrame(texts, schema=dict.fromkeys(columns, pl.String))

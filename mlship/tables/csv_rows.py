@@ -79,7 +79,9 @@ class CsvRows:
     def kept(self, accepted: NDArray[np.bool_]) -> pl.DataFrame:
         """Return the kept columns as texts, of the accepted rows."""
         columns = self._wanted.keep
-        frame = framed([self._frame.get_column(name) for name in columns])
+        frame = self._frame
+        if frame.columns != [*columns]:
+            frame = framed([frame.get_column(name) for name in columns])
         return frame if accepted.all() or not columns else frame.filter(pl.Series(accepted))
 
     def byte(self, row: int) -> int | None:

@@ -33,6 +33,7 @@ class Typed:
 
     def __init__(self, columns: tuple[str, ...], dialect: Dialect) -> None:
         self._columns = columns
+        self._places = {name: place for place, name in enumerate(columns)}
         self._dialect = dialect
         # Whether null tokens such as NA were seen among numbers: only how soon a chunk is read depends on it.
         self._tokens_seen = False
@@ -101,7 +102,7 @@ class Typed:
                 data,
                 has_header=False,
                 schema={name: pl.Float64 if name in numbers else pl.String for name in self._columns},
-                columns=[self._columns.index(name) for name in names],
+                columns=[self._places[name] for name in names],
                 separator=self._dialect.delimiter,
                 quote_char=None,
                 decimal_comma=self._dialect.decimal_comma,

@@ -86,6 +86,8 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 
     A text is itself, null is null, and anything else its JSON text, such as `1.5`, `true` or `[1,2]`.
     """
+    if JSON not in frame.dtypes:
+        return frame
     return framed([_plain(series) if series.dtype == JSON else series for series in frame.get_columns()])
 
 

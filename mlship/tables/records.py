@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlship.model.values.codes import Code
-from mlship.tables.blocks import Block
 from mlship.tables.dialect import COMMAS, Dialect
 
 NEWLINE, RETURN = b"\n\r"
@@ -78,7 +77,7 @@ class Survey:
         return bool((rows[:, -1] == NEWLINE).all() and (rows[:, :-1] == self.separator).all())
 
 
-def survey(data: Block, dialect: Dialect = COMMAS) -> Survey:
+def survey(data: bytes, dialect: Dialect = COMMAS) -> Survey:
     """Look at a block that begins where a record begins."""
     codes = np.frombuffer(data, dtype=np.uint8)
     separator = dialect.separator
@@ -107,7 +106,7 @@ def counted(data: bytes, *codes: int) -> list[int]:
     return counts
 
 
-def has_quotes(data: Block, dialect: Dialect = COMMAS) -> bool:
+def has_quotes(data: bytes, dialect: Dialect = COMMAS) -> bool:
     """Tell whether a block has any quote."""
     return bool(dialect.quote) and dialect.quote.encode() in data
 
@@ -133,7 +132,7 @@ def _regular_quotes(
     return starts, stops, bool((ends_field | ends_line).all())
 
 
-def _any_quotes(data: Block, dialect: Dialect) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+def _any_quotes(data: bytes, dialect: Dialect) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
     """Find quoted texts one after the other, whatever else contains quotes."""
     starts: list[int] = []
     stops: list[int] = []
@@ -144,7 +143,7 @@ def _any_quotes(data: Block, dialect: Dialect) -> tuple[NDArray[np.int64], NDArr
     return np.array(starts, dtype=np.int64), np.array(stops, dtype=np.int64), False
 
 
-def last_border(data: Block, dialect: Dialect = COMMAS) -> int:
+def last_border(data: bytes, dialect: Dialect = COMMAS) -> int:
     """Return where the last whole record of a block ends, 0 when none does; the block begins where one begins."""
     if not has_quotes(data, dialect):
         return data.rfind(b"\n") + 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -107,6 +109,9 @@ class Pipe:
                 hint="Save it to a file first, and name that file.",
             )
         stream, self._stream = self._stream, None
+        with contextlib.suppress(OSError, ValueError):  # what is no file of the system's always waits
+            # One that does not wait, as Node.js leaves its pipes, would seem to end wherever its writer is slow.
+            os.set_blocking(stream.fileno(), True)
         return stream
 
 

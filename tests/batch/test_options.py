@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import stat
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -251,6 +254,35 @@ def test_from_pipe_to_pipe() -> None:
     done = pipe(GOOD, "-", "-o", "-", "--keep", "none")
     assert (done.returncode, done.stdout) == (0, SCORED), done.stderr
     assert set(Path().iterdir()) == before
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes wait in a pipe."""
+    count = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+@pytest.mark.usefixtures("folder")
+def test_a_pipe_that_does_not_wait(format: str) -> None:  # noqa: A002
+    """A pipe that was told not to wait for its writer, as Node.js leaves them, ends only where its writer ends it."""
+    row = '{"my age": 1, "income": 2, "city": "Porto"}\n' if format == "ndjson" else "1,2,Porto\n"
+    first = ("" if format == "ndjson" else HEADER) + row
+    command = [sys.executable, "-m", "mlship", "batch", "-", "-o", f"out.{format}", "--format", format, "--json"]
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with subprocess.Popen(
+        command, stdin=reading, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
+    ) as process:
+        os.write(writing, first.encode())
+        while unread(reading) and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.2)  # in which it would take the silence for the end
+        os.close(reading)
+        with os.fdopen(writing, "w") as stream:
+            stream.write(3 * row)
+        told = json.loads(process.communicate(timeout=60)[0])
+    assert (process.returncode, told["rows"]["in"], told["rows"]["out"]) == (0, 4, 4)
 
 
 @pytest.mark.parametrize(

@@ -117,5 +117,5 @@ def test_scoring_loads_no_training_library(folder: Path) -> None:
 
 def test_no_thread_spins_that_has_nothing_to_do(folder: Path) -> None:
     """The linear algebra of numpy, which no run uses, has no threads that would burn a tenth of a second at first."""
-    code = "from threadpoolctl import threadpool_info as found; print([it['num_threads'] for it in found()])"
-    assert after_a_run(folder, code).strip() == "[1]"
+    code = "from threadpoolctl import threadpool_info as found; print(*(it['num_threads'] for it in found()))"
+    assert set(after_a_run(folder, code).split()) <= {"1"}  # none where numpy has another library of the system's

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from mlship.model.session import SessionSpec, open_session
 from tests.batch.conftest import Batch
 from tests.batch.models import CITIES, echo_model, expected_label, expected_score, foreign_model
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADER = "id,my age,income,city,note\n"
 
 
@@ -257,3 +261,22 @@ def test_rejected_rows_of_a_typed_table_have_no_byte(batch: Batch, folder: Path)
     lines = (folder / "in.scored.rejects.ndjson").read_text().splitlines()
     assert [(json.loads(line)["row"], json.loads(line)["byte"]) for line in lines] == [(2, None), (3, None)]
     assert pl.read_parquet(folder / "in.scored.parquet")["score"].to_list() == [1.5]
+
+
+@pytest.mark.parametrize("source", ["csv", pytest.param("parquet", marks=pytest.mark.whole)])
+def test_a_hundred_thousand_columns(folder: Path, source: str) -> None:
+    """A table so wide is scored with all columns kept, in time and memory that do not grow with their square."""
+    columns = [f"c{place}" for place in range(100_000)]
+    row = ["1", "2", "Porto", *(str(place) for place in range(len(columns)))]
+    header = ["my age", "income", "city", *columns]
+    (folder / "in.csv").write_text(",".join(header) + "\n" + 3 * (",".join(row) + "\n"))
+    if source == "parquet":
+        pl.read_csv(folder / "in.csv", infer_schema=False).write_parquet(folder / "in.parquet")
+    command = [sys.executable, "-m", "mlship", "batch", f"in.{source}", "-o", "out.csv", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    limit = 30 if source == "csv" else 120  # seconds, ten times what it takes
+    done = subprocess.run(command, cwd=folder, env=environment, check=True, timeout=limit, capture_output=True)
+    with (folder / "out.csv").open() as stream:
+        assert next(stream) == ",".join([*header, "prediction", "score"]) + "\n"
+        assert all(line.startswith(",".join(row) + ",") for line in stream)
+    assert json.loads(done.stdout)["peak_memory_bytes"] < 1_500_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,8 +98,8 @@ def _within(column: Column, values: Any) -> bool:
 def all_finite(values: Any) -> bool:
     """Tell whether an array holds neither infinities nor what is not a number."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = np.add.reduce(values, axis=None)  # of numbers one of which is not finite, none is
-    return bool(np.isfinite(total) or np.isfinite(values).all())
+        total = float(np.add.reduce(values, axis=None))  # of numbers one of which is not finite, none is
+    return math.isfinite(total) or bool(np.isfinite(values).all())
 
 
 def _array(column: Column, values: Sequence[Any] | Array, skip: NDArray[np.bool_], rows: int) -> Array:
