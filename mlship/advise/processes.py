@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import json
@@ -159,7 +160,13 @@ def stopped_by_sigterm() -> Iterator[None]:
 
     def stop(signum: int, _frame: FrameType | None) -> None:
         signal.signal(signum, signal.SIG_IGN)  # a second one must not stop the tidying
-        raise SystemExit(128 + signum)  # an event loop would keep any Exception to itself
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise SystemExit(128 + signum) from None
+        for task in asyncio.all_tasks(loop):  # what is raised in a callback, a loop may keep to itself
+            task.cancel()
+        loop.call_soon_threadsafe(lambda: None)  # so that it looks at once
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -167,7 +174,7 @@ def stopped_by_sigterm() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
-    except SystemExit:
+    except (SystemExit, asyncio.CancelledError):
         told = "Stopped by SIGTERM; the model was not measured to the end."
         raise Stopped(signal.SIGTERM, told) from None
     finally:

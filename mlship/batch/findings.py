@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mlship.batch.job import BatchJob, BatchReport, Tally
@@ -99,6 +102,11 @@ def of_record(record: dict[str, Any]) -> BatchReport:
 
 
 def _peak_memory() -> int | None:
+    with contextlib.suppress(OSError):  # elsewhere than on Linux
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        if told := re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE):
+            return int(told[1]) * 1024
+    # Also counts what the process held that started this one, up to that moment.
     try:
         import resource
     except ImportError:  # Windows

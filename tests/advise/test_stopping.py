@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
+from mlship.advise.processes import stopped_by_sigterm
+from mlship.errors import Stopped
 from tests.batch.models import town_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +67,30 @@ def test_nothing_is_left(signum: signal.Signals, tmp_path: Path) -> None:
     assert within(30, lambda: not of(scratch))
     if signum == signal.SIGTERM:
         assert not list(scratch.iterdir())
+
+
+class _Ended(asyncio.Protocol):
+    """A connection on whose data the process is told to end."""
+
+    def data_received(self, data: bytes) -> None:
+        """Send the signal, and give it the time to be seen here."""
+        assert data
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+
+def test_an_event_loop_does_not_keep_the_signal_to_itself() -> None:
+    """SIGTERM that comes while data of a connection is looked at, where loops only log what is raised, stops all."""
+    here, there = socket.socketpair()
+
+    async def asked() -> None:
+        transport, _ = await asyncio.get_running_loop().create_connection(_Ended, sock=here)
+        there.send(b"x")
+        try:
+            await asyncio.sleep(5)
+        finally:
+            transport.close()
+
+    loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    with there, pytest.raises(Stopped), stopped_by_sigterm(), loop as runner:
+        runner.run(asked())

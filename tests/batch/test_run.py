@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -119,3 +120,17 @@ def test_no_thread_spins_that_has_nothing_to_do(folder: Path) -> None:
     """The linear algebra of numpy, which no run uses, has no threads that would burn a tenth of a second at first."""
     code = "from threadpoolctl import threadpool_info as found; print(*(it['num_threads'] for it in found()))"
     assert set(after_a_run(folder, code).split()) <= {"1"}  # none where numpy has another library of the system's
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count what the parent holds")
+def test_the_memory_of_who_starts_a_run_is_not_the_runs(folder: Path) -> None:
+    """The peak that a run tells is its own, however much the process holds that started it."""
+    (folder / "in.csv").write_text(DATA)
+    code = (
+        "import subprocess, sys; held = bytearray(800_000_000); "
+        "subprocess.run([sys.executable, '-m', 'mlship', 'batch', 'in.csv', '--json', '-q'], check=True)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True)
+    assert json.loads(done.stdout)["peak_memory_bytes"] < 600_000_000
